@@ -1,0 +1,255 @@
+/* The life of a hold on a full socket: asked for, assigned, through states, released. */
+#pragma once
+
+#include "socket.h"
+
+static __always_inline void lose(__u32 where)
+{
+	__sync_fetch_and_add(&losses[where], 1);
+}
+
+/* Sockets nobody asked a port for, such as a listener's children, have no cookie
+ * either: most are told apart by that load alone. */
+static __always_inline struct life *life_of(struct sock *sk, bool btf)
+{
+	__u64 cookie = READ(&sk->__sk_common, skc_cookie.counter);
+
+	return cookie ? bpf_map_lookup_elem(&sockets, &cookie) : NULL;
+}
+
+static __always_inline bool remember(const struct life *life)
+{
+	__u64 cookie = life->hold.cookie;
+
+	if (!bpf_map_update_elem(&sockets, &cookie, life, BPF_ANY))
+		return true;
+	lose(LOSS_MAP);
+	return false;
+}
+
+/* life is not to be touched after this. */
+static __always_inline void forget(const struct life *life)
+{
+	__u64 cookie = life->hold.cookie;
+
+	bpf_map_delete_elem(&sockets, &cookie);
+}
+
+/* The hold moves to a state; the time in the one it leaves is added up. */
+static __always_inline void enter(struct hold *h, __u8 state, __u64 now)
+{
+	__u32 was = h->state;
+
+	if (was < STATES && now > h->since)
+		h->in_state[was] += now - h->since;
+	h->state = state;
+	if (now > h->since)
+		h->since = now;
+}
+
+/* Waking the reader is the dominant cost of an event: it looks by itself many times a
+ * second, and is woken only as the ring passes ring_wake. */
+static __always_inline __u64 wake_flag(void)
+{
+	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+
+	return waiting - ring_wake < 8 * sizeof(struct event) ? BPF_RB_FORCE_WAKEUP
+							     : BPF_RB_NO_WAKEUP;
+}
+
+/* tw_since: when the mini-socket went from FIN_WAIT2 to TIME_WAIT unseen, else 0. */
+static __always_inline void emit_tw(__u8 kind, __u8 reason, __u64 now, const struct hold *h,
+				    __u64 tw_since)
+{
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		lose(LOSS_RING);
+		return;
+	}
+	e->time = now;
+	e->hold = *h;
+	if (tw_since)
+		enter(&e->hold, STATE_TIME_WAIT, tw_since);
+	enter(&e->hold, e->hold.state, now);
+	e->range_lo = 0;
+	e->range_hi = 0;
+	e->error = 0;
+	e->kind = kind;
+	e->reason = reason;
+	bpf_ringbuf_submit(e, wake_flag());
+}
+
+static __always_inline void emit(__u8 kind, __u8 reason, __u64 now, const struct hold *h)
+{
+	emit_tw(kind, reason, now, h, 0);
+}
+
+static __always_inline void emit_failure(__u64 now, const struct hold *h, __u32 range, __u16 error)
+{
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		lose(LOSS_RING);
+		return;
+	}
+	e->time = now;
+	e->hold = *h;
+	e->range_lo = range & 0xffff;
+	e->range_hi = range >> 16;
+	e->error = error;
+	e->kind = KIND_FAILURE;
+	e->reason = REASON_NONE;
+	bpf_ringbuf_submit(e, wake_flag());
+}
+
+static __always_inline void change(struct life *life, __u8 state, __u64 now)
+{
+	if (life->hold.state == state)
+		return;
+	enter(&life->hold, state, now);
+	if (want_states)
+		emit(KIND_STATE, REASON_NONE, now, &life->hold);
+}
+
+static __always_inline bool wants_hold(const struct hold *h)
+{
+	return wants_proto(h->proto) && wants_netns(h->netns) && wants_family(h);
+}
+
+/* Fills in a new hold, in zeroed memory. The owner is who asked for the port in an
+ * earlier hook, if one did; else the current task. */
+static __always_inline void begin(struct hold *h, const struct life *asked, struct sock *sk,
+				  bool btf, __u8 path, __u8 state, __u64 cookie, __u64 assigned)
+{
+	if (asked)
+		h->owner = asked->hold.owner;
+	else
+		read_owner(&h->owner, bpf_get_current_task_btf());
+	h->cookie = cookie;
+	h->born = assigned;
+	h->assigned = assigned;
+	h->since = assigned;
+	h->search = ~0ULL;
+	h->path = path;
+	h->state = state;
+	read_socket(h, sk, btf);
+}
+
+/* The new hold is one to follow: tells it and remembers it. */
+static __always_inline void assign(struct life *life)
+{
+	life->phase = PHASE_HELD;
+	life->asked = 0;
+	if (remember(life))
+		emit(KIND_ASSIGN, REASON_NONE, life->hold.assigned, &life->hold);
+}
+
+static __always_inline void release(struct life *life, __u8 reason, __u64 now)
+{
+	emit(KIND_RELEASE, reason, now, &life->hold);
+	forget(life);
+}
+
+/* A port was asked for: remember who and when until a later hook sees the number.
+ * life is zeroed memory. */
+static __always_inline void ask(struct life *life, __u32 phase, __u64 cookie, __u8 path, __u64 now)
+{
+	read_owner(&life->hold.owner, bpf_get_current_task_btf());
+	life->hold.cookie = cookie;
+	life->hold.path = path;
+	life->asked = now;
+	life->phase = phase;
+}
+
+/* Nothing came of it: the kernel found no port. When is known, the errno is the one
+ * the kernel gives on that path. */
+static __always_inline void fail(struct life *life, struct sock *sk, bool btf, __u16 error)
+{
+	struct hold *h = &life->hold;
+	__u8 src[sizeof(h->src)];
+
+	/* bind() that failed has wiped the address that it was asked for */
+	__builtin_memcpy(src, h->src, sizeof(src));
+	read_socket(h, sk, btf);
+	if (life->phase == PHASE_BINDING)
+		__builtin_memcpy(h->src, src, sizeof(src));
+	h->search = ~0ULL;
+	h->dst_port = 0;
+	if (wants_hold(h))
+		emit_failure(life->asked, h, read_socket_range(sk), error);
+	forget(life);
+}
+
+/* enum state of a TCP state; SYN_RECV on a connecting socket is a simultaneous open */
+static __always_inline __u8 state_of(int tcp_state)
+{
+	switch (tcp_state) {
+	case TCP_ESTABLISHED:
+		return STATE_ESTABLISHED;
+	case TCP_SYN_SENT:
+	case TCP_SYN_RECV:
+		return STATE_SYN_SENT;
+	case TCP_FIN_WAIT1:
+		return STATE_FIN_WAIT1;
+	case TCP_FIN_WAIT2:
+		return STATE_FIN_WAIT2;
+	case TCP_TIME_WAIT:
+		return STATE_TIME_WAIT;
+	case TCP_CLOSE_WAIT:
+		return STATE_CLOSE_WAIT;
+	case TCP_LAST_ACK:
+		return STATE_LAST_ACK;
+	case TCP_LISTEN:
+		return STATE_LISTEN;
+	case TCP_CLOSING:
+		return STATE_CLOSING;
+	default:
+		return STATE_BOUND;
+	}
+}
+
+/* Why a socket went to TCP_CLOSE, from what tcp_reset(), tcp_write_err(),
+ * __tcp_close() and tcp_disconnect() leave in it before tcp_set_state(). */
+static __always_inline __u8 reason_of(struct sock *sk, int old)
+{
+	switch (sk->sk_err) {
+	case 0:
+		break;
+	case ECONNREFUSED:
+		return REASON_REFUSED;
+	case ETIMEDOUT:
+		return REASON_TIMED_OUT;
+	case ECONNRESET:
+	case ECONNABORTED:
+	case 32: /* EPIPE: RST in CLOSE_WAIT */
+		return REASON_RESET;
+	default:
+		return REASON_UNREACHABLE;
+	}
+	if (sk->sk_shutdown != SHUTDOWN_MASK) /* not closed: connect(AF_UNSPEC), shutdown */
+		return old == TCP_SYN_SENT && !syn_left(sk)
+			? REASON_ABORTED : REASON_DISCONNECTED;
+	switch (old) {
+	case TCP_SYN_SENT:
+		return REASON_ABORTED;
+	case TCP_SYN_RECV:
+	case TCP_ESTABLISHED:
+	case TCP_CLOSE_WAIT:
+		return REASON_RESET; /* unread data or SO_LINGER 0: we sent the RST */
+	default:
+		return REASON_CLOSED;
+	}
+}
+
+/* UDP changes sk_state without telling: whether connect() or disconnect() worked is
+ * seen by looking. */
+static __always_inline void settle_udp(struct hold *h, __u8 sk_state)
+{
+	if (h->state == STATE_ESTABLISHED && sk_state != TCP_ESTABLISHED) {
+		h->in_state[STATE_BOUND] += h->in_state[STATE_ESTABLISHED];
+		h->in_state[STATE_ESTABLISHED] = 0;
+		h->state = STATE_BOUND;
+		h->dst_port = 0;
+	}
+}

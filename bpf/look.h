@@ -1,0 +1,250 @@
+/* What the iterators do: tell every hold there is, and take in those older than the
+ * trace or missed by it. The output of an iterator is a row of struct event. */
+#pragma once
+
+#include "timewait.h"
+
+static __always_inline void tell(struct bpf_iter_meta *meta, const struct hold *h, __u64 now)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+
+	if (!s)
+		return;
+	__builtin_memset(&s->event, 0, sizeof(s->event));
+	s->event.time = now;
+	s->event.hold = *h;
+	s->event.kind = KIND_HELD;
+	enter(&s->event.hold, h->state, now);
+	bpf_seq_write(meta->seq, &s->event, sizeof(s->event));
+}
+
+/* A socket between the kernel's choice and our hook: the hook will tell. */
+static __always_inline bool is_connecting(struct sock *sk)
+{
+	return sk->__sk_common.skc_state == TCP_SYN_SENT && !syn_left(sk);
+}
+
+/* Children of a listener keep its backlog and lose its lock (sk_clone_lock). */
+static __always_inline bool is_accepted(struct sock *sk)
+{
+	return sk->sk_protocol == IPPROTO_TCP && sk->sk_max_ack_backlog &&
+	       sk->__sk_common.skc_state != TCP_LISTEN && !is_explicit(sk, true);
+}
+
+/* How a socket older than the trace came to its port, as far as it shows. */
+static __always_inline __u8 path_of(struct sock *sk)
+{
+	struct inet_bind_bucket *bucket;
+	__u8 locks = read_userlocks(sk, true);
+
+	if (locks & SOCK_BINDPORT_LOCK)
+		return PATH_EXPLICIT;
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return PATH_UNKNOWN;
+	if (locks & SOCK_CONNECT_BIND)
+		return PATH_CONNECT;
+	bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
+	if (bucket && BPF_CORE_READ(bucket, fastreuse) == -1)
+		return PATH_CONNECT;
+	if (sk->__sk_common.skc_state == TCP_LISTEN && !(locks & SOCK_BINDADDR_LOCK))
+		return PATH_UNKNOWN; /* bind(0) or listen() alone */
+	return PATH_BIND;
+}
+
+/* The descriptor is the MPTCP socket's, the port its first subflow's: look_tcp will
+ * find that one and look up the owner here. */
+static __always_inline void note_subflow(struct sock *sk, struct task_struct *task)
+{
+	__u64 first = (__u64)BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	struct owner owner = {};
+
+	if (!first)
+		return;
+	read_owner(&owner, task);
+	bpf_map_update_elem(&subflows, &first, &owner, BPF_NOEXIST);
+}
+
+static __always_inline void find_owner(struct owner *owner, struct sock *sk)
+{
+	__u64 address = (__u64)address_of(sk);
+	struct owner *found = bpf_map_lookup_elem(&subflows, &address);
+
+	if (found)
+		*owner = *found;
+}
+
+/* A socket older than the trace, or missed by it. */
+static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
+				    struct task_struct *task, __u8 path, __u64 now)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	struct hold *h;
+
+	if (!s)
+		return;
+	__builtin_memset(&s->life, 0, sizeof(s->life));
+	h = &s->life.hold;
+	h->path = path;
+	read_socket(h, sk, true);
+	read_dst(h, &sk->__sk_common, true);
+	if (!wants_hold(h))
+		return;
+	h->cookie = bpf_get_socket_cookie(sk);
+	h->born = now;
+	h->since = now;
+	h->search = ~0ULL;
+	h->state = state_of(sk->__sk_common.skc_state);
+	if (task)
+		read_owner(&h->owner, task);
+	else
+		find_owner(&h->owner, sk);
+	s->life.phase = PHASE_HELD;
+	if (remember(&s->life))
+		tell(meta, h, now);
+}
+
+/* A port was asked for, no hook has seen it, and here it is. */
+static __always_inline void resolve(struct sock *sk, const struct life *asked)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+
+	if (!s)
+		return;
+	__builtin_memset(&s->life, 0, sizeof(s->life));
+	begin(&s->life.hold, asked, sk, true, asked->hold.path, state_of(sk->__sk_common.skc_state),
+	      asked->hold.cookie, asked->asked);
+	read_dst(&s->life.hold, &sk->__sk_common, true);
+	if (wants_port(s->life.hold.port) && wants_hold(&s->life.hold))
+		assign(&s->life);
+	else
+		forget(asked);
+}
+
+static __always_inline void note_listener(struct sock *sk)
+{
+	struct listener at = {
+		.netns = read_netns(&sk->__sk_common, true),
+		.port = sk->__sk_common.skc_num,
+	};
+	__u8 yes = 1;
+
+	bpf_map_update_elem(&listeners, &at, &yes, BPF_ANY);
+}
+
+static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
+				 struct task_struct *task)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct life *life;
+	__u8 path;
+
+	if (!wants_proto(sk->sk_protocol))
+		return;
+	if (sk->__sk_common.skc_state == TCP_LISTEN)
+		note_listener(sk);
+	if (!sk->__sk_common.skc_num)
+		return;
+	life = life_of(sk, true);
+	if (life) {
+		if (life->phase == PHASE_CONNECTING)
+			resolve(sk, life);
+		if (life->phase != PHASE_HELD && life->phase != PHASE_SHARED)
+			return;
+		if (sk->sk_protocol == IPPROTO_UDP)
+			settle_udp(&life->hold, sk->__sk_common.skc_state);
+		tell(meta, &life->hold, now);
+		return;
+	}
+	path = path_of(sk);
+	if ((path == PATH_EXPLICIT && !want_explicit) || !wants_port(sk->__sk_common.skc_num) ||
+	    is_accepted(sk) || is_connecting(sk))
+		return;
+	take_in(meta, sk, task, path, now);
+}
+
+/* Before 6.18 a mini-socket does not tell a listener's child from the rest but for
+ * connect()'s own buckets; a port outside the range, or with a listener, was accepted. */
+static __always_inline __u8 tw_path_of(struct inet_timewait_sock *tw, struct hold *h)
+{
+	struct inet_timewait_sock___since_6_18 *new = (void *)tw;
+	struct listener at = { .netns = h->netns, .port = h->port };
+
+	if (bpf_core_field_exists(new->tw_connect_bind) &&
+	    BPF_CORE_READ_BITFIELD_PROBED(new, tw_connect_bind))
+		return PATH_CONNECT;
+	if (BPF_CORE_READ(tw, tw_tb, fastreuse) == -1)
+		return PATH_CONNECT;
+	if (bpf_map_lookup_elem(&listeners, &at) ||
+	    !in_netns_range(BPF_CORE_READ(tw, __tw_common.skc_net.net), h->port))
+		return PATH_EXPLICIT;
+	return PATH_UNKNOWN;
+}
+
+static __always_inline bool is_pending(struct inet_timewait_sock *tw)
+{
+	return BPF_CORE_READ(tw, tw_timer.entry.pprev);
+}
+
+static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_timewait_sock *tw,
+				       struct sock_common *skc, __u64 now)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	struct tw_key key = {};
+	struct hold *h;
+
+	if (!s || !is_pending(tw))
+		return;
+	__builtin_memset(&s->tw, 0, sizeof(s->tw));
+	s->tw.claimed = 1;
+	h = &s->tw.hold;
+	h->proto = IPPROTO_TCP;
+	h->netns = read_netns(skc, true);
+	h->port = skc->skc_num;
+	read_src(h, skc, true);
+	read_dst(h, skc, true);
+	h->path = tw_path_of(tw, h);
+	if (h->path == PATH_EXPLICIT || !wants_port(h->port) || !wants_hold(h))
+		return;
+	h->cookie = bpf_get_socket_cookie(skc);
+	h->born = now;
+	h->since = now;
+	h->search = ~0ULL;
+	h->state = read_substate(tw);
+	if (!read_tw_key(&key, tw))
+		return;
+	if (bpf_map_update_elem(&time_waits, &key, &s->tw, BPF_NOEXIST)) {
+		lose(LOSS_MAP);
+		return;
+	}
+	if (!is_pending(tw)) { /* ended while we took it in: it would never leave */
+		bpf_map_delete_elem(&time_waits, &key);
+		return;
+	}
+	tell(meta, h, now);
+}
+
+static __always_inline void look_tw(struct bpf_iter_meta *meta, struct inet_timewait_sock *tw,
+				    struct sock_common *skc)
+{
+	__u64 now = bpf_ktime_get_boot_ns(), since;
+	struct tw_key key = {};
+	struct tw_life *life = NULL;
+
+	if (!want_tcp)
+		return;
+	if (read_tw_key(&key, tw))
+		life = bpf_map_lookup_elem(&time_waits, &key);
+	if (!life) {
+		take_in_tw(meta, tw, skc, now);
+		return;
+	}
+	if (!life->claimed)
+		return;
+	since = unseen_tw_since(&life->hold, tw, now);
+	if (since) {
+		enter(&life->hold, STATE_TIME_WAIT, since);
+		if (want_states)
+			emit(KIND_STATE, REASON_NONE, since, &life->hold);
+	}
+	tell(meta, &life->hold, now);
+}
