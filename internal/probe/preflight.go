@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// btfPath is where the kernel shows its own types; CO-RE needs them.
+const btfPath = "/sys/kernel/btf/vmlinux"
+
+// Preflight says in one sentence what keeps the hooks from working here, and what to
+// do, before anything is loaded. Nil means nothing that can be known beforehand.
+func Preflight() error {
+	for _, check := range []func() error{checkSystem, checkPrivileges, checkBTF, checkKallsyms} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkSystem() error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("porttrace traces the Linux kernel; this is %s", runtime.GOOS)
+	}
+	return nil
+}
+
+// needed are the capabilities that loading and attaching asks for (kernel/bpf/syscall.c).
+var needed = []struct {
+	bit  uint
+	name string
+}{
+	{unix.CAP_BPF, "CAP_BPF"},
+	{unix.CAP_PERFMON, "CAP_PERFMON"},
+	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},   // to enter namespaces
+	{unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, // to see other processes' namespaces
+}
+
+func checkPrivileges() error {
+	effective, err := effectiveCapabilities()
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, c := range needed {
+		if effective&(1<<c.bit) == 0 {
+			missing = append(missing, c.name)
+		}
+	}
+	switch {
+	case len(missing) == 0:
+		return nil
+	case os.Geteuid() != 0:
+		return errors.New("tracing needs root: run it with sudo")
+	default:
+		return fmt.Errorf("tracing needs capabilities that this root does not have (%s): run it on the host or in a privileged container", strings.Join(missing, ", "))
+	}
+}
+
+func effectiveCapabilities() (uint64, error) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0, fmt.Errorf("reading our capabilities: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), "CapEff:"); ok {
+			return strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		}
+	}
+	return 0, errors.New("reading our capabilities: /proc/self/status has no CapEff")
+}
+
+func checkBTF() error {
+	if _, err := os.Stat(btfPath); err != nil {
+		return fmt.Errorf("this kernel does not show its types (%s is not there): use one built with CONFIG_DEBUG_INFO_BTF, as distributions' kernels are since 2020", btfPath)
+	}
+	return nil
+}
+
+func checkKallsyms() error {
+	_, err := symbolAddress(twHandler)
+	return err
+}
