@@ -1,0 +1,119 @@
+// Package filter leaves out holds that the user did not ask for. What the kernel side
+// can leave out by itself (ports, protocol, family, namespace) never comes here.
+package filter
+
+import (
+	"net/netip"
+	"slices"
+
+	"porttrace/internal/flagvalue"
+	"porttrace/internal/lifetime"
+)
+
+// Filter says which holds to show. Each list matches if it is empty or any of its
+// elements does; all lists must match.
+type Filter struct {
+	PIDs  []uint32
+	Comms []string
+	UIDs  []uint32
+	Dst   []flagvalue.Destination
+	Src   []netip.Prefix
+	// CouldMeet says for a failed search whether it could have met the ports asked
+	// for. Nil: yes.
+	CouldMeet func(*lifetime.FailureInfo) bool
+}
+
+// Stage passes on the records that match. A hold whose destination is not known yet
+// when it is assigned is shown from when it matches: its assignment comes then, with
+// the time it had. It is not safe for concurrent use.
+type Stage struct {
+	filter Filter
+	shown  map[uint64]bool // by Hold.ID, of live holds
+	totals lifetime.EndInfo
+}
+
+// NewStage returns a stage for one trace.
+func NewStage(f Filter) *Stage { return &Stage{filter: f, shown: map[uint64]bool{}} }
+
+// Apply hands the record to next if it matches, and completes an End record with the
+// totals of what was shown.
+func (s *Stage) Apply(r *lifetime.Record, next func(*lifetime.Record)) {
+	switch {
+	case r.Type == lifetime.Failure:
+		if s.filter.matchesFailure(r.Failure) {
+			s.totals.Failures++
+			next(r)
+		}
+	case r.Type == lifetime.End:
+		s.end(r, next)
+	case r.Hold != nil:
+		s.hold(r, next)
+	default:
+		next(r)
+	}
+}
+
+func (s *Stage) hold(r *lifetime.Record, next func(*lifetime.Record)) {
+	if !s.shown[r.Hold.ID] {
+		if !s.filter.matches(r.Hold) {
+			return
+		}
+		s.show(r, next)
+	}
+	if r.Type == lifetime.Release {
+		s.totals.Released++
+		delete(s.shown, r.Hold.ID)
+	}
+	if r.Type != lifetime.Assign && r.Type != lifetime.HeldAtStart {
+		next(r)
+	}
+}
+
+// show passes the beginning of a hold, which may lie behind the record that matched.
+func (s *Stage) show(r *lifetime.Record, next func(*lifetime.Record)) {
+	s.shown[r.Hold.ID] = true
+	first := *r
+	first.Reason = 0
+	if r.Hold.Assigned == 0 {
+		s.totals.BeforeStart++
+		first.Type = lifetime.HeldAtStart
+	} else {
+		s.totals.Assigned++
+		first.Type = lifetime.Assign
+		first.Time = r.Hold.Assigned
+	}
+	next(&first)
+}
+
+func (s *Stage) end(r *lifetime.Record, next func(*lifetime.Record)) {
+	end := *r.End
+	end.BeforeStart = s.totals.BeforeStart
+	end.Assigned = s.totals.Assigned
+	end.Released = s.totals.Released
+	end.Failures = s.totals.Failures
+	end.Held = end.BeforeStart + end.Assigned - end.Released
+	record := *r
+	record.End = &end
+	next(&record)
+}
+
+func (f *Filter) matches(h *lifetime.Hold) bool {
+	return f.matchesParties(&h.Owner, h.Src, h.Dst)
+}
+
+func (f *Filter) matchesFailure(info *lifetime.FailureInfo) bool {
+	return f.matchesParties(&info.Owner, info.Src, info.Dst) && (f.CouldMeet == nil || f.CouldMeet(info))
+}
+
+func (f *Filter) matchesParties(o *lifetime.Owner, src netip.Addr, dst netip.AddrPort) bool {
+	known := o.PID != 0
+	switch {
+	case len(f.PIDs) > 0 && !(known && slices.Contains(f.PIDs, o.PID)),
+		len(f.Comms) > 0 && !(known && slices.Contains(f.Comms, o.Comm)),
+		len(f.UIDs) > 0 && !(known && slices.Contains(f.UIDs, o.UID)),
+		len(f.Src) > 0 && !slices.ContainsFunc(f.Src, func(p netip.Prefix) bool { return p.Contains(src) }),
+		len(f.Dst) > 0 && !slices.ContainsFunc(f.Dst, func(d flagvalue.Destination) bool { return d.Contains(dst) }):
+		return false
+	}
+	return true
+}

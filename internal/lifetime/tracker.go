@@ -1,0 +1,290 @@
+package lifetime
+
+import (
+	"net/netip"
+	"time"
+
+	"porttrace/internal/event"
+	"porttrace/internal/ktime"
+)
+
+// Owners puts an owner in people's terms. It is called once a hold and must be quick.
+type Owners interface {
+	Describe(event.Owner) Owner
+}
+
+// Totals are the counters of a trace. Conservation: Held = BeforeStart + Assigned -
+// Released, where Held is the size of the held set.
+type Totals struct {
+	BeforeStart uint64
+	Assigned    uint64
+	Released    uint64
+	Failures    uint64
+}
+
+// Tracker turns events into records. It is deterministic: time comes from events only,
+// and the same events give the same records. It is not safe for concurrent use.
+type Tracker struct {
+	clock   ktime.Clock
+	owners  Owners
+	emit    func(*Record)
+	states  bool
+	held    map[event.ID]*hold
+	ends    ends
+	free    []*hold
+	lastID  uint64
+	totals  Totals
+	started bool
+	record  Record
+}
+
+// hold is a live hold: what sinks see, and the kernel's times behind it.
+type hold struct {
+	Hold
+	key      event.ID
+	assigned ktime.Time // zero: unknown
+	upTo     ktime.Time // States adds up to this instant
+	killed   *provisional
+}
+
+// NewTracker returns a tracker that hands its records to emit; the record and what it
+// points to are reused after emit returns. With states, each state entered is a record.
+func NewTracker(clock ktime.Clock, owners Owners, states bool, emit func(*Record)) *Tracker {
+	return &Tracker{
+		clock:  clock,
+		owners: owners,
+		emit:   emit,
+		states: states,
+		held:   map[event.ID]*hold{},
+		ends:   ends{byTuple: map[tuple]*provisional{}},
+	}
+}
+
+// Handle takes one event. Events of one hold come in order; those of different holds
+// may be reordered by as much as a ring buffer reorders CPUs.
+func (t *Tracker) Handle(e *event.Event) {
+	switch e.Kind {
+	case event.Assign:
+		t.assign(e)
+	case event.Entered:
+		t.enter(e)
+	case event.Release:
+		t.release(e)
+	case event.Revoke:
+		t.revoke(e)
+	case event.Expire:
+		t.expire(e)
+	case event.Failure:
+		t.fail(e)
+	case event.Held:
+		t.see(e)
+	}
+}
+
+// Started ends the first look: holds found from now on were not held before the start.
+func (t *Tracker) Started() { t.started = true }
+
+// Totals returns the counters so far.
+func (t *Tracker) Totals() Totals { return t.totals }
+
+// Held returns the size of the held set, ends not certain yet included.
+func (t *Tracker) Held() int { return len(t.held) }
+
+// Each calls f for every hold, in no order. What f gets is valid during the call and as
+// of the hold's last event.
+func (t *Tracker) Each(f func(*Hold)) {
+	for _, h := range t.held {
+		f(&h.Hold)
+	}
+}
+
+func (t *Tracker) assign(e *event.Event) {
+	t.handOver(&e.Hold, e.Time)
+	if h, ok := t.held[e.Hold.ID]; ok { // a look was quicker than the ring
+		t.update(h, e)
+		return
+	}
+	h := t.take(e)
+	t.totals.Assigned++
+	t.tell(Assign, h.assigned, h)
+}
+
+// missed takes in a hold whose assignment was not told, so that what follows has a
+// beginning: with the time of assignment where the kernel side still knew it.
+func (t *Tracker) missed(e *event.Event) *hold {
+	h := t.take(e)
+	if h.assigned == 0 {
+		t.totals.BeforeStart++
+		t.tell(HeldAtStart, h.key.Born, h)
+	} else {
+		t.totals.Assigned++
+		t.tell(Assign, h.assigned, h)
+	}
+	return h
+}
+
+func (t *Tracker) enter(e *event.Event) {
+	h, ok := t.held[e.Hold.ID]
+	if !ok {
+		h = t.missed(e)
+	}
+	t.update(h, e)
+	if t.states {
+		t.tell(State, e.Time, h)
+	}
+}
+
+func (t *Tracker) release(e *event.Event) {
+	h, ok := t.held[e.Hold.ID]
+	if !ok {
+		h = t.missed(e)
+	}
+	t.ends.drop(h) // the restart before was lost
+	t.update(h, e)
+	if e.Reason == event.TimeWaitKilled {
+		t.ends.add(h, e)
+		return
+	}
+	t.end(h, e.Time, e.Reason)
+}
+
+// revoke: the timer went on, the hold lives.
+func (t *Tracker) revoke(e *event.Event) {
+	if h, ok := t.held[e.Hold.ID]; ok && h.killed != nil {
+		t.ends.drop(h)
+		t.update(h, e)
+	}
+}
+
+// expire: what looked like a kill was the timer's ordinary end.
+func (t *Tracker) expire(e *event.Event) {
+	if h, ok := t.held[e.Hold.ID]; ok {
+		t.ends.drop(h)
+		t.update(h, e)
+		t.end(h, e.Time, e.Reason)
+	}
+}
+
+// see takes what a look found. Before Started, an unknown hold without a time of
+// assignment is one from before the start; any other one is told by the ring.
+func (t *Tracker) see(e *event.Event) {
+	if h, ok := t.held[e.Hold.ID]; ok {
+		if h.killed == nil {
+			t.update(h, e)
+		}
+		return
+	}
+	if !t.started && e.Hold.Assigned == 0 {
+		t.missed(e)
+	}
+}
+
+func (t *Tracker) fail(e *event.Event) {
+	t.totals.Failures++
+	f := FailureInfo{
+		NetNS:   e.Hold.NetNS,
+		Proto:   e.Hold.Proto,
+		Path:    e.Hold.Path,
+		Port:    e.Hold.Port,
+		Src:     e.Hold.Src.Netip(),
+		Dst:     destination(&e.Hold),
+		Owner:   t.owners.Describe(e.Hold.Owner),
+		Errno:   errnoName(e.Errno),
+		Cause:   CauseUnknown,
+		RangeLo: e.RangeLo,
+		RangeHi: e.RangeHi,
+		InUse:   -1,
+		Usable:  -1,
+	}
+	t.record = Record{Type: Failure, Time: t.clock.Wall(e.Time), Failure: &f}
+	t.emit(&t.record)
+}
+
+// take adds an event's hold to the held set.
+func (t *Tracker) take(e *event.Event) *hold {
+	var h *hold
+	if n := len(t.free); n > 0 {
+		h, t.free = t.free[n-1], t.free[:n-1]
+	} else {
+		h = new(hold)
+	}
+	t.lastID++
+	*h = hold{
+		key:      e.Hold.ID,
+		assigned: e.Hold.Assigned,
+		Hold: Hold{
+			ID:       t.lastID,
+			NetNS:    e.Hold.NetNS,
+			Proto:    e.Hold.Proto,
+			Port:     e.Hold.Port,
+			Path:     e.Hold.Path,
+			Assigned: t.clock.Wall(e.Hold.Assigned),
+			Search:   searchTime(e.Hold.Search),
+			Owner:    t.owners.Describe(e.Hold.Owner),
+		},
+	}
+	t.held[h.key] = h
+	t.update(h, e)
+	return h
+}
+
+// update brings a hold up to an event's time.
+func (t *Tracker) update(h *hold, e *event.Event) {
+	h.Src = e.Hold.Src.Netip()
+	if e.Hold.DstPort != 0 {
+		h.Dst = destination(&e.Hold)
+	}
+	h.State = e.Hold.State
+	var sum time.Duration
+	for i, ns := range e.Hold.InState {
+		h.States[i] = time.Duration(ns)
+		sum += h.States[i]
+	}
+	h.upTo = h.key.Born.Add(sum)
+}
+
+// extend lets the hold stay in its state until an instant not told by an event of it.
+func (h *hold) extend(to ktime.Time) {
+	if to > h.upTo {
+		h.States[h.State] += to.Sub(h.upTo)
+		h.upTo = to
+	}
+}
+
+func (t *Tracker) end(h *hold, at ktime.Time, reason event.Reason) {
+	h.extend(at)
+	t.totals.Released++
+	t.record = Record{Type: Release, Time: t.clock.Wall(h.upTo), Hold: &h.Hold, Reason: reason}
+	t.emit(&t.record)
+	delete(t.held, h.key)
+	t.free = append(t.free, h)
+}
+
+func (t *Tracker) tell(typ Type, at ktime.Time, h *hold) {
+	t.record = Record{Type: typ, Time: t.clock.Wall(at), Hold: &h.Hold}
+	t.emit(&t.record)
+}
+
+// Finish settles ends that are not certain yet and tells what is still held at the
+// stop, in the order of assignment.
+func (t *Tracker) Finish(now ktime.Time) {
+	t.settle(now, true)
+	for _, h := range t.inOrder() {
+		h.extend(now)
+		t.tell(HeldAtEnd, now, h)
+	}
+}
+
+func destination(h *event.Hold) netip.AddrPort {
+	if h.DstPort == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(h.Dst.Netip(), h.DstPort)
+}
+
+func searchTime(ns uint64) time.Duration {
+	if ns == event.NoSearch {
+		return -1
+	}
+	return time.Duration(ns)
+}

@@ -1,0 +1,204 @@
+package lifetime
+
+import (
+	"testing"
+	"time"
+
+	"porttrace/internal/event"
+	"porttrace/internal/ktime"
+)
+
+// plain describes owners without asking anybody.
+type plain struct{}
+
+func (plain) Describe(o event.Owner) Owner { return Owner{PID: o.PID, Comm: o.Comm.String()} }
+
+// told is a record with its own copy of the hold.
+type told struct {
+	Record
+	hold Hold
+}
+
+type teller struct{ records []told }
+
+func (l *teller) emit(r *Record) {
+	t := told{Record: *r}
+	if r.Hold != nil {
+		t.hold = *r.Hold
+	}
+	l.records = append(l.records, t)
+}
+
+func (l *teller) ofType(typ Type) []told {
+	var found []told
+	for _, r := range l.records {
+		if r.Type == typ {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func newTracker(states bool) (*Tracker, *teller) {
+	l := new(teller)
+	return NewTracker(ktime.Clock{}, plain{}, states, l.emit), l
+}
+
+// at builds an event of hold (cookie 7, born at 1000) with time spent in states.
+func at(kind event.Kind, now ktime.Time, state event.State, spent map[event.State]uint64) *event.Event {
+	e := &event.Event{Time: now, Kind: kind, Hold: event.Hold{
+		ID: event.ID{Cookie: 7, Born: 1000}, Assigned: 1000, Search: event.NoSearch,
+		Proto: event.TCP, Path: event.Connect, Port: 40000, DstPort: 80, State: state,
+		Owner: event.Owner{PID: 1},
+	}}
+	for s, ns := range spent {
+		e.Hold.InState[s] = ns
+	}
+	return e
+}
+
+func TestHoldEndsOnce(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+	tr.Handle(at(event.Release, 1500, event.Established, map[event.State]uint64{event.SynSent: 100, event.Established: 400}))
+
+	rel := l.ofType(Release)
+	if len(l.ofType(Assign)) != 1 || len(rel) != 1 {
+		t.Fatalf("got %d records, want an assign and a release", len(l.records))
+	}
+	if got := rel[0].hold.HeldFor(); got != 500 || rel[0].Time != 1500 {
+		t.Errorf("held %v until %d, want 500ns until 1500", got, rel[0].Time)
+	}
+	if tr.Held() != 0 {
+		t.Errorf("%d holds left", tr.Held())
+	}
+}
+
+func cancelled(now ktime.Time) *event.Event {
+	e := at(event.Release, now, event.TimeWait, map[event.State]uint64{event.TimeWait: uint64(now - 1000)})
+	e.Reason = event.TimeWaitKilled
+	return e
+}
+
+func TestCancelledTimerThatStartsAgainIsNoEnd(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+	tr.Handle(cancelled(2000))
+	tr.Handle(at(event.Revoke, 2001, event.TimeWait, map[event.State]uint64{event.TimeWait: 1001}))
+	tr.Advance(2001 + ktime.Time(10*grace))
+	if n := len(l.ofType(Release)); n != 0 || tr.Held() != 1 {
+		t.Fatalf("%d releases, %d held, want 0 and 1", n, tr.Held())
+	}
+}
+
+func TestCancelledTimerIsKilledAfterGrace(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+	tr.Handle(cancelled(2000))
+	tr.Advance(2000 + ktime.Time(grace) - 1)
+	if n := len(l.ofType(Release)); n != 0 {
+		t.Fatalf("%d releases before the grace was over", n)
+	}
+	tr.Advance(2000 + ktime.Time(grace))
+	rel := l.ofType(Release)
+	if len(rel) != 1 || rel[0].Reason != event.TimeWaitKilled || rel[0].Time != 2000 {
+		t.Fatalf("got %+v, want one kill at 2000", rel)
+	}
+}
+
+func TestReuseHandsOverAtTheNewAssignment(t *testing.T) {
+	for name, tc := range map[string]struct {
+		search uint64
+		want   event.Reason
+		at     ktime.Wall
+	}{
+		"cancelled during the search": {500, event.TimeWaitReused, 2100},
+		"search unknown":              {event.NoSearch, event.TimeWaitReused, 2100},
+		"cancelled before the search": {50, event.TimeWaitKilled, 2000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, l := newTracker(false)
+			tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+			tr.Handle(cancelled(2000))
+			next := at(event.Assign, 2100, event.SynSent, nil)
+			next.Hold.ID = event.ID{Cookie: 8, Born: 2100}
+			next.Hold.Assigned, next.Hold.Search = 2100, tc.search
+			tr.Handle(next)
+
+			rel := l.ofType(Release)
+			if len(rel) != 1 || rel[0].Reason != tc.want || rel[0].Time != tc.at {
+				t.Fatalf("got %+v, want %s at %d", rel, tc.want, tc.at)
+			}
+			if got := rel[0].hold.HeldFor(); got != time.Duration(tc.at-1000) {
+				t.Errorf("states add up to %d, want %d", got, tc.at-1000)
+			}
+			if last := l.records[len(l.records)-1]; last.Type != Assign {
+				t.Errorf("the new hold begins before the old one ends")
+			}
+		})
+	}
+}
+
+func TestExpiryMistakenForAKill(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+	tr.Handle(cancelled(2000))
+	e := cancelled(2005)
+	e.Kind, e.Reason = event.Expire, event.TimeWaitExpired
+	tr.Handle(e)
+	rel := l.ofType(Release)
+	if len(rel) != 1 || rel[0].Reason != event.TimeWaitExpired {
+		t.Fatalf("got %+v, want one expiry", rel)
+	}
+}
+
+func TestReleaseWhoseAssignWasLost(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Handle(at(event.Release, 1500, event.Established, map[event.State]uint64{event.Established: 500}))
+	if len(l.ofType(Assign)) != 1 || len(l.ofType(Release)) != 1 {
+		t.Fatalf("got %+v, want the assignment as the kernel remembers it, and the release", l.records)
+	}
+	if a := l.ofType(Assign)[0]; a.Time != 1000 || a.hold.Assigned != 1000 {
+		t.Errorf("assigned %d, want 1000", a.Time)
+	}
+}
+
+func TestHoldFromBeforeTheStart(t *testing.T) {
+	tr, l := newTracker(false)
+	seen := at(event.Held, 1000, event.Established, nil)
+	seen.Hold.Assigned = 0
+	tr.Handle(seen)
+	tr.Handle(seen) // a second iterator comes by
+	tr.Started()
+	rel := at(event.Release, 1500, event.Established, map[event.State]uint64{event.Established: 500})
+	rel.Hold.Assigned = 0
+	tr.Handle(rel)
+	if n := len(l.ofType(HeldAtStart)); n != 1 {
+		t.Fatalf("%d holds from before the start, want 1", n)
+	}
+	if r := l.ofType(Release)[0]; r.hold.Assigned != 0 || r.hold.HeldFor() != 500 {
+		t.Errorf("assigned %d held %v, want unknown and 500ns seen", r.hold.Assigned, r.hold.HeldFor())
+	}
+	if got := tr.Totals(); got.BeforeStart != 1 || got.Released != 1 || got.Assigned != 0 {
+		t.Errorf("totals %+v", got)
+	}
+}
+
+func TestLookQuickerThanTheRing(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Handle(at(event.Held, 1200, event.Established, map[event.State]uint64{event.SynSent: 200}))
+	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+	if len(l.ofType(HeldAtStart)) != 0 || len(l.ofType(Assign)) != 1 {
+		t.Fatalf("got %+v, want one assign", l.records)
+	}
+}
+
+func TestStillHeldAtTheEnd(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+	tr.Finish(5000)
+	held := l.ofType(HeldAtEnd)
+	if len(held) != 1 || held[0].hold.States[event.SynSent] != 4000 {
+		t.Fatalf("got %+v, want 4000ns of SYN_SENT", held)
+	}
+}
