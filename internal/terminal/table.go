@@ -1,0 +1,169 @@
+// Package terminal shows a trace to people: a table of what happens to ports as it
+// happens, and the first answer to "what about this port?". All text that a traced
+// program may choose is escaped.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"porttrace/internal/lifetime"
+)
+
+// Options says how a Table looks. The zero value suits a pipe.
+type Options struct {
+	// Width is the terminal's columns. Zero is no terminal: the columns of 120, and
+	// rows as long as they come. More width brings more: milliseconds at 90, SRC at 120, UID
+	// and NETNS at 160, PATH and CONTAINER at 200. Addresses, ports and names are never cut.
+	Width int
+	// Color colours events and bad ends. The caller has looked at NO_COLOR and at
+	// whether there is a terminal.
+	Color bool
+	// States shows a row for each state entered.
+	States bool
+	// Location is the zone of the time column, nil for UTC.
+	Location *time.Location
+	// HeaderEvery repeats the header after so many rows, 0 for never. It comes back in
+	// any case when a column had to be widened.
+	HeaderEvery int
+}
+
+// Table is a pipeline.Sink that writes a row for each assign, release, failure and
+// hold from before the start. It keeps rows in a buffer that Flush writes, or Write
+// when it grows large. It is for one goroutine.
+type Table struct {
+	w       io.Writer
+	opts    Options
+	columns []column
+	slack   int // columns that widening may still take from WHAT
+
+	buf    []byte
+	col    int  // columns taken in the row being written
+	rows   int  // since the header
+	header bool // due before the next row
+}
+
+// writeAt bounds the buffer for a source that never pauses.
+const writeAt = 64 << 10
+
+// New returns a table that writes to w.
+func New(w io.Writer, opts Options) *Table {
+	if opts.Location == nil {
+		opts.Location = time.UTC
+	}
+	t := &Table{w: w, opts: opts, header: true, buf: make([]byte, 0, writeAt+4<<10)}
+	t.columns, t.slack = layout(opts.Width)
+	return t
+}
+
+// Write adds the row of a record; records that are not about one hold or failure have
+// none, nor have holds still there at the end. It keeps nothing of r.
+func (t *Table) Write(r *lifetime.Record) error {
+	v, ok := t.view(r)
+	if !ok {
+		return nil
+	}
+	if t.header || t.opts.HeaderEvery > 0 && t.rows >= t.opts.HeaderEvery {
+		t.writeHeader()
+	}
+	t.writeRow(&v)
+	if len(t.buf) >= writeAt {
+		return t.Flush()
+	}
+	return nil
+}
+
+// Flush writes the rows that wait. After an error they are dropped.
+func (t *Table) Flush() error {
+	if len(t.buf) == 0 {
+		return nil
+	}
+	_, err := t.w.Write(t.buf)
+	t.buf = t.buf[:0]
+	if err != nil {
+		return fmt.Errorf("writing the table: %w", err)
+	}
+	return nil
+}
+
+func (t *Table) writeHeader() {
+	t.header, t.rows, t.col = false, 0, 0
+	t.paint(bold)
+	start := 0
+	for i := range t.columns {
+		c := &t.columns[i]
+		t.pad(start)
+		t.buf = append(t.buf, titles[c.id]...)
+		t.col += len(titles[c.id])
+		start += c.width + 1
+	}
+	t.unpaint(bold)
+	t.buf = append(t.buf, '\n')
+}
+
+func (t *Table) writeRow(v *view) {
+	t.rows++
+	t.col = 0
+	start := 0
+	for i := range t.columns {
+		c := &t.columns[i]
+		t.pad(start)
+		start += c.width + 1
+		before := t.col
+		t.cell(c.id, v)
+		t.widen(c, t.col-before)
+	}
+	// An empty last cell leaves the padding before it.
+	for t.buf[len(t.buf)-1] == ' ' {
+		t.buf = t.buf[:len(t.buf)-1]
+	}
+	t.buf = append(t.buf, '\n')
+}
+
+// pad moves on to column start, or one further than the cell before where that one is
+// too wide: the columns after it get back in line as soon as they can.
+func (t *Table) pad(start int) {
+	if t.col >= start && t.col > 0 {
+		start = t.col + 1
+	}
+	for ; t.col < start; t.col++ {
+		t.buf = append(t.buf, ' ')
+	}
+}
+
+// widen makes room for cells as wide as one that did not fit, as long as WHAT keeps
+// enough.
+func (t *Table) widen(c *column, width int) {
+	if width <= c.width || width > c.most || t.slack == 0 {
+		return
+	}
+	// Steps of four, so that addresses of all lengths do not widen one by one.
+	more := min((width-c.width+3)&^3, t.slack)
+	c.width += more
+	t.slack -= more
+	t.header = true
+}
+
+// The colours, as the parameters of an SGR sequence.
+const (
+	plainText = ""
+	bold      = "1"
+	red       = "1;31"
+	green     = "32"
+	yellow    = "33"
+	blue      = "34"
+	cyan      = "36"
+)
+
+func (t *Table) paint(color string) {
+	if t.opts.Color && color != plainText {
+		t.buf = append(append(append(t.buf, "\x1b["...), color...), 'm')
+	}
+}
+
+func (t *Table) unpaint(color string) {
+	if t.opts.Color && color != plainText {
+		t.buf = append(t.buf, "\x1b[0m"...)
+	}
+}
