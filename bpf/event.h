@@ -14,6 +14,7 @@ enum event_kind {
 	KIND_FAILURE,     /* no port was found, or the tuple was refused */
 	KIND_PENDING,     /* a UDP socket asks for a port; an iterator must look */
 	KIND_HELD,        /* found by an iterator: held at this moment */
+	KIND_TUPLE,       /* connect() gave a socket that had its port a destination */
 };
 
 /* how the port was chosen */

@@ -151,6 +151,18 @@ static __always_inline void release(struct life *life, __u8 reason, __u64 now)
 	forget(life);
 }
 
+/* The life of a socket that has the port num now. UDP gives its port up in
+ * connect(AF_UNSPEC), which no hook sees: a hold of another port is over. */
+static __always_inline struct life *current_life(struct sock *sk, bool btf, __u16 num, __u64 now)
+{
+	struct life *life = life_of(sk, btf);
+
+	if (!life || life->phase != PHASE_HELD || life->hold.port == num)
+		return life;
+	release(life, REASON_DISCONNECTED, now);
+	return NULL;
+}
+
 /* A port was asked for: remember who and when until a later hook sees the number.
  * life is zeroed memory. */
 static __always_inline void ask(struct life *life, __u32 phase, __u64 cookie, __u8 path, __u64 now)
@@ -227,6 +239,8 @@ static __always_inline __u8 reason_of(struct sock *sk, int old)
 	default:
 		return REASON_UNREACHABLE;
 	}
+	if (old == TCP_LISTEN && is_subflow(sk)) /* mptcp_check_listen_stop() shuts nothing down */
+		return REASON_CLOSED;
 	if (sk->sk_shutdown != SHUTDOWN_MASK) /* not closed: connect(AF_UNSPEC), shutdown */
 		return old == TCP_SYN_SENT && !syn_left(sk)
 			? REASON_ABORTED : REASON_DISCONNECTED;
@@ -242,14 +256,21 @@ static __always_inline __u8 reason_of(struct sock *sk, int old)
 	}
 }
 
-/* UDP changes sk_state without telling: whether connect() or disconnect() worked is
- * seen by looking. */
-static __always_inline void settle_udp(struct hold *h, __u8 sk_state)
+/* UDP changes sk_state and its own address without telling: whether connect() or
+ * disconnect() worked, and which address it chose, is seen by looking. */
+static __always_inline bool settle_udp(struct hold *h, struct sock *sk, bool btf)
 {
-	if (h->state == STATE_ESTABLISHED && sk_state != TCP_ESTABLISHED) {
+	__u8 src[sizeof(h->src)];
+	bool changed = false;
+
+	if (h->state == STATE_ESTABLISHED && READ(&sk->__sk_common, skc_state) != TCP_ESTABLISHED) {
 		h->in_state[STATE_BOUND] += h->in_state[STATE_ESTABLISHED];
 		h->in_state[STATE_ESTABLISHED] = 0;
 		h->state = STATE_BOUND;
 		h->dst_port = 0;
+		changed = true;
 	}
+	__builtin_memcpy(src, h->src, sizeof(src));
+	read_src(h, &sk->__sk_common, btf);
+	return changed || __builtin_memcmp(src, h->src, sizeof(src));
 }

@@ -12,6 +12,7 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define SOCK_RAW 3
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define IPPROTO_MPTCP 262
@@ -136,14 +137,17 @@ struct sock_common {
 };
 
 /* who bound it (sk_userlocks), why it ended (sk_err, sk_shutdown), whether it came
- * from a listener (a child keeps the listener's sk_max_ack_backlog, sk_clone_lock) */
+ * from a listener (a child keeps the listener's sk_max_ack_backlog, sk_clone_lock),
+ * whether a UDP socket ever was connected (sk_txhash, __ip4_datagram_connect) */
 struct sock {
 	struct sock_common __sk_common;
 	__u8 sk_userlocks;
 	int sk_err;
 	__u16 sk_protocol;
+	__u16 sk_type;
 	__u8 sk_shutdown;
 	__u32 sk_max_ack_backlog;
+	__u32 sk_txhash;
 };
 
 /* inet_sport outlives skc_num when the port is put back; local_port_range is
@@ -187,6 +191,7 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 segs_out;
 	__u8 fastopen_connect : 1;
+	_Bool is_mptcp; /* 5.7, CONFIG_MPTCP */
 };
 
 struct udp_sock {
@@ -218,8 +223,15 @@ struct inet_timewait_sock___since_6_18 {
 	__u32 tw_connect_bind : 1;
 };
 
+/* 6.14: when it entered TIME_WAIT, in milliseconds of CLOCK_MONOTONIC (tcp_clock_ms) */
+struct inet_timewait_sock___since_6_14 {
+	__u32 tw_entry_stamp;
+};
+
+/* tw_ts_recent_stamp is 0 where the connection uses no timestamps */
 struct tcp_timewait_sock {
 	struct inet_timewait_sock tw_sk;
+	int tw_ts_recent_stamp;
 };
 
 struct kernfs_node {

@@ -142,19 +142,25 @@ static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
 		return;
 	if (sk->__sk_common.skc_state == TCP_LISTEN)
 		note_listener(sk);
-	if (!sk->__sk_common.skc_num)
+	if (!sk->__sk_common.skc_num && sk->sk_protocol != IPPROTO_UDP)
 		return;
-	life = life_of(sk, true);
+	life = current_life(sk, true, sk->__sk_common.skc_num, now);
 	if (life) {
-		if (life->phase == PHASE_CONNECTING)
-			resolve(sk, life);
+		if (life->phase == PHASE_CONNECTING) {
+			if (sk->__sk_common.skc_num)
+				resolve(sk, life);
+			return;
+		}
 		if (life->phase != PHASE_HELD && life->phase != PHASE_SHARED)
 			return;
-		if (sk->sk_protocol == IPPROTO_UDP)
-			settle_udp(&life->hold, sk->__sk_common.skc_state);
+		if (sk->sk_protocol == IPPROTO_UDP && settle_udp(&life->hold, sk, true) && want_states)
+			emit(KIND_STATE, REASON_NONE, now, &life->hold);
 		tell(meta, &life->hold, now);
 		return;
 	}
+	/* bind() sets inet_sport last: without it the hook has yet to tell */
+	if (!sk->__sk_common.skc_num || !read_sport(sk))
+		return;
 	path = path_of(sk);
 	if ((path == PATH_EXPLICIT && !want_explicit) || !wants_port(sk->__sk_common.skc_num) ||
 	    is_accepted(sk) || is_connecting(sk))

@@ -43,9 +43,9 @@ enum phase {
 
 struct life {
 	struct hold hold;
-	__u64 asked; /* boottime ns when the port was asked for */
+	__u64 asked;  /* boottime ns when the port was asked for */
 	__u32 phase;
-	__u32 pad;
+	__u32 reason; /* of a close that is under way and keeps an explicit port */
 };
 
 /* Per full socket, by cookie: from the first question for a port until the port is put
@@ -91,7 +91,8 @@ struct {
 /* A restarted timer is first cancelled, then started, without anything in between on
  * that CPU; a killed one is only cancelled. What the cancel took away waits here. */
 struct cancelled {
-	__u64 tw;
+	__u64 tw; /* address, 0: none */
+	__u64 at;
 	struct tw_key key;
 	struct tw_life life;
 };

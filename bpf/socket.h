@@ -92,6 +92,19 @@ static __always_inline bool syn_left(struct sock *sk)
 	return BPF_CORE_READ((struct tcp_sock *)sk, segs_out);
 }
 
+/* connect() worked at some time; disconnect leaves the mark. */
+static __always_inline bool was_connected(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_txhash);
+}
+
+static __always_inline bool is_subflow(struct sock *sk)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+
+	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
+}
+
 /* IP_BIND_ADDRESS_NO_PORT: bind(addr, 0) fixes the address and leaves the port to
  * connect(). */
 static __always_inline bool binds_address_only(struct sock *sk)

@@ -34,9 +34,23 @@ static __always_inline __u8 read_substate(struct inet_timewait_sock *tw)
 	return state_of(BPF_CORE_READ(tw, tw_substate));
 }
 
+/* Since 6.14 a mini-socket with TCP timestamps remembers when it entered TIME_WAIT. */
+static __always_inline __s64 stamped_tw_since(struct inet_timewait_sock *tw, __u64 now)
+{
+	struct inet_timewait_sock___since_6_14 *new = (void *)tw;
+	__u32 age_ms;
+
+	if (!bpf_core_field_exists(new->tw_entry_stamp) ||
+	    !BPF_CORE_READ((struct tcp_timewait_sock *)tw, tw_ts_recent_stamp))
+		return 0;
+	age_ms = (__u32)(bpf_ktime_get_ns() / 1000000) - BPF_CORE_READ(new, tw_entry_stamp);
+	return now - age_ms * 1000000ULL;
+}
+
 /* A FIN moves the mini-socket from FIN_WAIT2 to TIME_WAIT and its timer to 60 s from
  * then; where the new expiry falls in the same slot of the timer wheel no tracepoint
- * fires (__mod_timer), but the timer remembers. Exact to a jiffy. */
+ * fires (__mod_timer), but the mini-socket or its timer remembers: the former to a
+ * millisecond, the latter to a jiffy, and only since the last FIN. */
 static __always_inline __u64 unseen_tw_since(const struct hold *h, struct inet_timewait_sock *tw,
 					     __u64 now)
 {
@@ -44,8 +58,11 @@ static __always_inline __u64 unseen_tw_since(const struct hold *h, struct inet_t
 
 	if (h->state != STATE_FIN_WAIT2 || read_substate(tw) != STATE_TIME_WAIT)
 		return 0;
-	left = BPF_CORE_READ(tw, tw_timer.expires) - bpf_jiffies64();
-	since = now - TCP_TIMEWAIT_LEN_NS + left * (__s64)tick_ns;
+	since = stamped_tw_since(tw, now);
+	if (!since) {
+		left = BPF_CORE_READ(tw, tw_timer.expires) - bpf_jiffies64();
+		since = now - TCP_TIMEWAIT_LEN_NS + left * (__s64)tick_ns;
+	}
 	if (since > (__s64)now)
 		since = now;
 	if (since < (__s64)h->since)
@@ -69,6 +86,43 @@ static __always_inline __u8 end_reason(const struct hold *h, __u64 tw_since)
 	return REASON_TIMED_OUT; /* tcp_fin_timeout passed in FIN_WAIT2 */
 }
 
+/* The timer that starts or expires is the one whose cancel was seen last on this CPU. A
+ * later mini-socket may have the same address, and even the same tuple. */
+static __always_inline bool was_cancelled(const struct cancelled *c, struct inet_timewait_sock *tw,
+					  const struct tw_key *key, __u64 now)
+{
+	return c->tw == (__u64)tw && now - c->at < 100 * 1000000 && c->key.cookie == key->cookie &&
+	       c->key.hash == key->hash && c->key.port == key->port &&
+	       c->key.dst_port == key->dst_port;
+}
+
+/* The mini-socket of an explicitly bound socket that is still open has ended: the port
+ * is the socket's alone. */
+static __always_inline void leave_to_socket(const struct tw_life *tw, __u64 since, __u64 now)
+{
+	__u64 cookie = tw->hold.cookie;
+	struct life *life = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (!life || life->phase != PHASE_SHARED)
+		return;
+	if (since)
+		enter(&life->hold, STATE_TIME_WAIT, since);
+	life->phase = PHASE_HELD;
+	change(life, STATE_BOUND, now);
+}
+
+/* It had not ended, its timer was only restarted. */
+static __always_inline void rejoin_socket(const struct tw_life *tw, __u64 now)
+{
+	__u64 cookie = tw->hold.cookie;
+	struct life *life = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (!life || life->phase != PHASE_HELD)
+		return;
+	life->phase = PHASE_SHARED;
+	change(life, tw->hold.state, now);
+}
+
 /* A mini-socket's timer starts: a new one, or one just cancelled on this CPU. */
 static __always_inline int tw_started(struct timer_list *timer)
 {
@@ -80,7 +134,7 @@ static __always_inline int tw_started(struct timer_list *timer)
 
 	if (!c || !read_tw_key(&key, tw))
 		return 0;
-	if (c->tw == (__u64)tw) {
+	if (was_cancelled(c, tw, &key, now)) {
 		c->tw = 0;
 		life = bpf_map_lookup_elem(&time_waits, &key);
 		if (life) { /* not claimed yet: only the mark is to be undone */
@@ -94,7 +148,10 @@ static __always_inline int tw_started(struct timer_list *timer)
 		life = bpf_map_lookup_elem(&time_waits, &key);
 		if (!life)
 			return 0;
-		emit(KIND_REVOKE, REASON_NONE, now, &life->hold);
+		if (life->shared)
+			rejoin_socket(life, now);
+		else
+			emit(KIND_REVOKE, REASON_NONE, now, &life->hold);
 		if (read_substate(tw) != life->hold.state) {
 			enter(&life->hold, read_substate(tw), now);
 			if (want_states)
@@ -119,7 +176,7 @@ static __always_inline int tw_cancelled(void *ctx, struct timer_list *timer)
 {
 	struct inet_timewait_sock *tw = tw_of(timer);
 	struct cancelled *c = last_cancel();
-	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 now = bpf_ktime_get_boot_ns(), since;
 	struct tw_life *life;
 	struct tw_key key = {};
 	__u8 reason = REASON_TIME_WAIT_KILLED;
@@ -130,6 +187,7 @@ static __always_inline int tw_cancelled(void *ctx, struct timer_list *timer)
 	if (!life || is_expiring(ctx, tw))
 		return 0;
 	c->tw = (__u64)tw;
+	c->at = now;
 	c->key = key;
 	c->life = *life;
 	if (!life->claimed) {
@@ -137,13 +195,18 @@ static __always_inline int tw_cancelled(void *ctx, struct timer_list *timer)
 		if (!__sync_fetch_and_add(&life->claimed, 0))
 			return 0; /* the socket will find it ended */
 	}
-	if (bpf_map_delete_elem(&time_waits, &key) || c->life.shared)
+	if (bpf_map_delete_elem(&time_waits, &key))
 		return 0;
+	since = unseen_tw_since(&c->life.hold, tw, now);
+	if (c->life.shared) {
+		leave_to_socket(&c->life, since, now);
+		return 0;
+	}
 	if (is_dying(BPF_CORE_READ(tw, __tw_common.skc_net.net)))
 		reason = REASON_NETNS_DESTROYED;
 	else if (read_substate(tw) == STATE_FIN_WAIT2)
 		reason = REASON_RESET; /* RST, or data that nobody reads any more */
-	emit_tw(KIND_RELEASE, reason, now, &c->life.hold, unseen_tw_since(&c->life.hold, tw, now));
+	emit_tw(KIND_RELEASE, reason, now, &c->life.hold, since);
 	return 0;
 }
 
@@ -159,7 +222,7 @@ static __always_inline int tw_expired(struct timer_list *timer)
 		return 0;
 	life = bpf_map_lookup_elem(&time_waits, &key);
 	if (!life) {
-		if (c->tw == (__u64)tw) { /* is_expiring() was wrong: tw_cancelled reported it */
+		if (was_cancelled(c, tw, &key, now)) { /* is_expiring() was wrong: tw_cancelled reported it */
 			c->tw = 0;
 			since = unseen_tw_since(&c->life.hold, tw, now);
 			emit_tw(KIND_EXPIRE, end_reason(&c->life.hold, since), now, &c->life.hold, since);
@@ -173,9 +236,13 @@ static __always_inline int tw_expired(struct timer_list *timer)
 		if (!__sync_fetch_and_add(&life->claimed, 0))
 			return 0;
 	}
-	if (bpf_map_delete_elem(&time_waits, &key) || c->life.shared)
+	if (bpf_map_delete_elem(&time_waits, &key))
 		return 0;
 	since = unseen_tw_since(&c->life.hold, tw, now);
+	if (c->life.shared) {
+		leave_to_socket(&c->life, since, now);
+		return 0;
+	}
 	emit_tw(KIND_RELEASE, end_reason(&c->life.hold, since), now, &c->life.hold, since);
 	return 0;
 }
@@ -195,6 +262,7 @@ static __always_inline bool hand_over(struct sock *sk, struct life *life, bool k
 	struct tw_key key = {};
 	struct tw_life *tw;
 	__u64 began, ended;
+	bool changed;
 	__u8 state;
 
 	key_of_socket(&key, sk);
@@ -203,6 +271,7 @@ static __always_inline bool hand_over(struct sock *sk, struct life *life, bool k
 		return false;
 	state = tw->hold.state;
 	began = tw->hold.since;
+	changed = life->hold.state != state;
 	enter(&life->hold, state, began);
 	tw->hold = life->hold;
 	tw->shared = keeps_port;
@@ -213,7 +282,7 @@ static __always_inline bool hand_over(struct sock *sk, struct life *life, bool k
 			emit(KIND_RELEASE, REASON_TIME_WAIT_KILLED, ended, &life->hold);
 		return !keeps_port;
 	}
-	if (want_states)
+	if (want_states && changed)
 		emit(KIND_STATE, REASON_NONE, began, &life->hold);
 	return true;
 }

@@ -21,6 +21,7 @@ const (
 	Failure                 // no port was found, or the tuple was refused
 	Pending                 // a UDP socket asks for a port that only an iterator will see
 	Held                    // found by an iterator: held at this moment
+	Tuple                   // connect() gave a socket that had its port a destination
 )
 
 // ID tells holds apart: a socket (by cookie) may own several ports one after the

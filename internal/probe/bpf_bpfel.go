@@ -16,6 +16,7 @@ import (
 type bpfCancelled struct {
 	_    structs.HostLayout
 	Tw   uint64
+	At   uint64
 	Key  bpfTwKey
 	Life bpfTwLife
 }
@@ -76,9 +77,9 @@ type bpfLife struct {
 		State    uint8
 		Pad      [5]uint8
 	}
-	Asked uint64
-	Phase uint32
-	Pad   uint32
+	Asked  uint64
+	Phase  uint32
+	Reason uint32
 }
 
 type bpfListener struct {
@@ -176,6 +177,8 @@ const (
 	bpfProgUdpClose         = "udp_close"
 	bpfProgUdpConnect4      = "udp_connect4"
 	bpfProgUdpConnect6      = "udp_connect6"
+	bpfProgUdpName4         = "udp_name4"
+	bpfProgUdpName6         = "udp_name6"
 	bpfProgUdpSend4         = "udp_send4"
 	bpfProgUdpSend6         = "udp_send6"
 	bpfProgUdpSendFailed    = "udp_send_failed"
@@ -258,6 +261,8 @@ type bpfProgramSpecs struct {
 	UdpClose         *ebpf.ProgramSpec `ebpf:"udp_close"`
 	UdpConnect4      *ebpf.ProgramSpec `ebpf:"udp_connect4"`
 	UdpConnect6      *ebpf.ProgramSpec `ebpf:"udp_connect6"`
+	UdpName4         *ebpf.ProgramSpec `ebpf:"udp_name4"`
+	UdpName6         *ebpf.ProgramSpec `ebpf:"udp_name6"`
 	UdpSend4         *ebpf.ProgramSpec `ebpf:"udp_send4"`
 	UdpSend6         *ebpf.ProgramSpec `ebpf:"udp_send6"`
 	UdpSendFailed    *ebpf.ProgramSpec `ebpf:"udp_send_failed"`
@@ -390,6 +395,8 @@ type bpfPrograms struct {
 	UdpClose         *ebpf.Program `ebpf:"udp_close"`
 	UdpConnect4      *ebpf.Program `ebpf:"udp_connect4"`
 	UdpConnect6      *ebpf.Program `ebpf:"udp_connect6"`
+	UdpName4         *ebpf.Program `ebpf:"udp_name4"`
+	UdpName6         *ebpf.Program `ebpf:"udp_name6"`
 	UdpSend4         *ebpf.Program `ebpf:"udp_send4"`
 	UdpSend6         *ebpf.Program `ebpf:"udp_send6"`
 	UdpSendFailed    *ebpf.Program `ebpf:"udp_send_failed"`
@@ -416,6 +423,8 @@ func (p *bpfPrograms) Close() error {
 		p.UdpClose,
 		p.UdpConnect4,
 		p.UdpConnect6,
+		p.UdpName4,
+		p.UdpName6,
 		p.UdpSend4,
 		p.UdpSend6,
 		p.UdpSendFailed,

@@ -24,7 +24,7 @@ func decode(raw []byte, e *event.Event) error {
 	var k bpfEvent
 	copy((*[eventSize]byte)(unsafe.Pointer(&k))[:], raw)
 
-	if k.Kind < uint8(event.Assign) || k.Kind > uint8(event.Held) {
+	if k.Kind < uint8(event.Assign) || k.Kind > uint8(event.Tuple) {
 		return fmt.Errorf("decoding kind %d: %w", k.Kind, errMalformed)
 	}
 	if k.Hold.State >= uint8(event.States) || k.Hold.Path > uint8(event.Explicit) || k.Reason > uint8(event.Vanished) {

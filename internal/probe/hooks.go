@@ -48,6 +48,8 @@ var stableHooks = []hook{
 	{program: "udp_send_failed", what: "UDP sends that find no port (kernels before 6.3)", proto: udp, optional: true},
 	{program: "udp_send4", what: "UDP ports taken by a send, IPv4", cgroup: ebpf.AttachCGroupUDP4Sendmsg, proto: udp},
 	{program: "udp_send6", what: "UDP ports taken by a send, IPv6", cgroup: ebpf.AttachCGroupUDP6Sendmsg, proto: udp},
+	{program: "udp_name4", what: "UDP ports that connect() took, before anybody looks, IPv4", cgroup: ebpf.AttachCgroupInet4GetSockname, proto: udp},
+	{program: "udp_name6", what: "UDP ports that connect() took, before anybody looks, IPv6", cgroup: ebpf.AttachCgroupInet6GetSockname, proto: udp},
 	{program: "udp_connect4", what: "UDP ports taken by connect(), IPv4", cgroup: ebpf.AttachCGroupInet4Connect, proto: udp},
 	{program: "udp_connect6", what: "UDP ports taken by connect(), IPv6", cgroup: ebpf.AttachCGroupInet6Connect, proto: udp},
 	{program: "tcp_calls", what: "the port of TCP connect() and listen()", cgroup: ebpf.AttachCGroupSockOps, proto: tcp},

@@ -62,7 +62,7 @@ func (p *Probe) Look(namespaces []netns.NS, handle func(*event.Event)) error {
 	}
 	for _, ns := range namespaces {
 		err := ns.Do(func() error { return p.lookInside(handle) })
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // it went meanwhile
+		if err != nil && !errors.Is(err, netns.ErrGone) {
 			return err
 		}
 	}

@@ -1,0 +1,169 @@
+/* UDP: ports taken by connect() and by sends, and every release. */
+#pragma once
+
+#include "hold.h"
+
+/* A port was asked for and there is none: the search failed, or, after connect(), the
+ * port came and went with connect(AF_UNSPEC) before anybody looked. */
+static __always_inline void udp_failed(struct life *life, struct sock *sk)
+{
+	if (life->phase == PHASE_CONNECTING && was_connected(sk))
+		forget(life);
+	else
+		fail(life, sk, false, life->phase == PHASE_BINDING ? EADDRINUSE : EAGAIN);
+}
+
+/* Before connect(): an unbound socket gets its port right after this hook, and no hook
+ * follows. Its release, an error or an iterator will tell the number. */
+static __always_inline int udp_connecting(struct bpf_sock_addr *ctx, int family)
+{
+	struct bpf_sock *bpf_sk = ctx->sk;
+	struct life fresh = {}, *life;
+	struct sock *sk;
+	__u64 now;
+
+	if (ctx->protocol != IPPROTO_UDP || !bpf_sk)
+		return 1;
+	now = bpf_ktime_get_boot_ns();
+	sk = address_of(bpf_sk);
+	life = current_life(sk, false, bpf_sk->src_port, now);
+	if (bpf_sk->src_port) {
+		if (life && life->phase == PHASE_HELD) {
+			life->hold.dst_port = bpf_ntohs(ctx->user_port);
+			if (family == AF_INET)
+				put_ipv4(life->hold.dst, ctx->user_ip4);
+			else
+				put_ipv6(life->hold.dst, ctx);
+			change(life, STATE_ESTABLISHED, now);
+			emit(KIND_PENDING, REASON_NONE, now, &life->hold); /* it may choose its address */
+		}
+		return 1;
+	}
+	if (life)
+		udp_failed(life, sk);
+	ask(&fresh, PHASE_CONNECTING, bpf_get_socket_cookie(ctx), PATH_UDP_CONNECT, now);
+	read_socket(&fresh.hold, sk, false);
+	if (wants_netns(fresh.hold.netns) && remember(&fresh))
+		emit(KIND_PENDING, REASON_NONE, now, &fresh.hold);
+	return 1;
+}
+
+/* A UDP socket has a port and no hold yet. */
+static __always_inline void udp_autobound(struct life *asked, struct sock *sk, bool btf,
+					  __u64 cookie, __u64 now)
+{
+	__u8 sk_state = READ(&sk->__sk_common, skc_state);
+	struct life fresh = {};
+
+	begin(&fresh.hold, asked, sk, btf, asked ? PATH_UDP_CONNECT : PATH_UDP_SEND,
+	      sk_state == TCP_ESTABLISHED ? STATE_ESTABLISHED : STATE_BOUND, cookie,
+	      asked ? asked->asked : now);
+	if (sk_state == TCP_ESTABLISHED)
+		read_dst(&fresh.hold, &sk->__sk_common, btf);
+	if (wants_port(fresh.hold.port) && wants_hold(&fresh.hold))
+		assign(&fresh);
+	else if (asked)
+		forget(asked);
+}
+
+/* In sendto() of an unconnected socket, after the autobind: udp_sendmsg(). */
+static __always_inline int udp_sending(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *bpf_sk = ctx->sk;
+	struct life *life;
+	struct sock *sk;
+	__u64 now;
+
+	if (!bpf_sk || ctx->protocol != IPPROTO_UDP)
+		return 1;
+	sk = address_of(bpf_sk);
+	life = life_of(sk, false);
+	if (life && life->phase == PHASE_HELD && life->hold.port == bpf_sk->src_port)
+		return 1;
+	now = bpf_ktime_get_boot_ns();
+	life = current_life(sk, false, bpf_sk->src_port, now);
+	if ((life && life->phase != PHASE_CONNECTING) || !wants_port(bpf_sk->src_port) ||
+	    is_explicit(sk, false))
+		return 1;
+	udp_autobound(life, sk, false, bpf_get_socket_cookie(ctx), now);
+	return 1;
+}
+
+/* getsockname() of a socket whose connect() chose a port: getaddrinfo() calls it
+ * before it takes the port away again with connect(AF_UNSPEC). */
+static __always_inline int udp_naming(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *bpf_sk = ctx->sk;
+	struct life *life;
+	struct sock *sk;
+
+	if (!bpf_sk || ctx->protocol != IPPROTO_UDP || !bpf_sk->src_port)
+		return 1;
+	sk = address_of(bpf_sk);
+	life = life_of(sk, false);
+	if (life && life->phase == PHASE_CONNECTING)
+		udp_autobound(life, sk, false, life->hold.cookie, life->asked);
+	return 1;
+}
+
+/* A send failed. Only EAGAIN without a port is a failed autobind (inet_send_prepare);
+ * other errors may leave a port behind that no other hook has seen. */
+static __always_inline void send_failed(struct sock *sk, int error)
+{
+	struct hold h = { .path = PATH_UDP_SEND, .search = ~0ULL };
+	struct life *life;
+	__u64 now;
+
+	if (!sk || sk->sk_protocol != IPPROTO_UDP || sk->sk_type == SOCK_RAW)
+		return;
+	now = bpf_ktime_get_boot_ns();
+	if (sk->__sk_common.skc_num) {
+		life = current_life(sk, true, sk->__sk_common.skc_num, now);
+		if ((!life || life->phase == PHASE_CONNECTING) && !is_explicit(sk, true))
+			udp_autobound(life, sk, true, bpf_get_socket_cookie(sk), now);
+		return;
+	}
+	if (error != -EAGAIN)
+		return;
+	read_socket(&h, sk, true);
+	if (!wants_hold(&h))
+		return;
+	read_owner(&h.owner, bpf_get_current_task_btf());
+	emit_failure(now, &h, read_socket_range(sk), EAGAIN);
+}
+
+/* The last descriptor of a socket is closed. TCP's ports live on; UDP's go now. */
+static __always_inline int closing(struct bpf_sock *ctx)
+{
+	struct life *life;
+	struct sock *sk;
+	__u64 now;
+	__u16 num;
+
+	if (ctx->protocol != IPPROTO_UDP)
+		return 1;
+	sk = address_of(ctx);
+	life = life_of(sk, false);
+	if (!life)
+		return 1;
+	now = bpf_ktime_get_boot_ns();
+	num = BPF_CORE_READ(sk, __sk_common.skc_num);
+	if (!num && life->phase != PHASE_HELD) {
+		udp_failed(life, sk);
+		return 1;
+	}
+	life = current_life(sk, false, num, now);
+	if (num && (!life || life->phase == PHASE_CONNECTING) && !is_explicit(sk, false)) {
+		udp_autobound(life, sk, false, bpf_get_socket_cookie(ctx), now);
+		life = life_of(sk, false);
+	}
+	if (!life)
+		return 1;
+	if (life->phase != PHASE_HELD) {
+		forget(life);
+		return 1;
+	}
+	settle_udp(&life->hold, sk, false);
+	release(life, REASON_CLOSED, now);
+	return 1;
+}
