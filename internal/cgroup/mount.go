@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -22,7 +23,15 @@ func Mounted() (string, error) {
 		return "", fmt.Errorf("looking for cgroup v2: %w", err)
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
+	return findMount(f)
+}
+
+// longestLine is enough for an overlay of many layers.
+const longestLine = 1 << 20
+
+func findMount(mountinfo io.Reader) (string, error) {
+	lines := bufio.NewScanner(mountinfo)
+	lines.Buffer(nil, longestLine)
 	for lines.Scan() {
 		// 31 23 0:27 / /sys/fs/cgroup rw,... - cgroup2 cgroup2 rw  (proc(5))
 		mount, super, ok := strings.Cut(lines.Text(), " - ")

@@ -30,8 +30,13 @@ func Now() Time {
 // Wall is an instant in nanoseconds since 1970 UTC. Zero means unknown.
 type Wall int64
 
-// Time converts w to a time.Time in UTC.
-func (w Wall) Time() time.Time { return time.Unix(0, int64(w)).UTC() }
+// Time converts w to a time.Time in UTC; unknown becomes the zero time.
+func (w Wall) Time() time.Time {
+	if w == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(w)).UTC()
+}
 
 // WallOf converts a time.Time; the zero time becomes unknown.
 func WallOf(t time.Time) Wall {

@@ -59,10 +59,10 @@ func (q *ends) drop(h *hold) {
 	}
 }
 
-// handOver ends the hold whose tuple a new assignment has taken over from TIME_WAIT:
-// at the instant of that assignment. A socket cannot have the tuple unless the old one
-// made way, so what it searched for is what was cancelled.
-func (t *Tracker) handOver(next *event.Hold, at ktime.Time) {
+// handOver ends the hold whose tuple another socket has taken over from TIME_WAIT, in a
+// connect() that began and was told at these instants: at the latter. Nobody can have
+// the tuple unless the old one made way.
+func (t *Tracker) handOver(next *event.Hold, began, at ktime.Time) {
 	if len(t.ends.byTuple) == 0 {
 		return
 	}
@@ -72,8 +72,8 @@ func (t *Tracker) handOver(next *event.Hold, at ktime.Time) {
 	}
 	h := p.hold
 	t.ends.drop(h)
-	if p.at < searchBegan(next, at) {
-		t.end(h, p.at, event.TimeWaitKilled) // it was gone before the search began
+	if p.at < began {
+		t.end(h, p.at, event.TimeWaitKilled) // it was gone already
 		return
 	}
 	t.end(h, at, event.TimeWaitReused)

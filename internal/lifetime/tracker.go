@@ -78,6 +78,8 @@ func (t *Tracker) Handle(e *event.Event) {
 		t.fail(e)
 	case event.Held:
 		t.see(e)
+	case event.Tuple:
+		t.connect(e)
 	}
 }
 
@@ -99,7 +101,7 @@ func (t *Tracker) Each(f func(*Hold)) {
 }
 
 func (t *Tracker) assign(e *event.Event) {
-	t.handOver(&e.Hold, e.Time)
+	t.handOver(&e.Hold, searchBegan(&e.Hold, e.Time), e.Time)
 	if h, ok := t.held[e.Hold.ID]; ok { // a look was quicker than the ring
 		t.update(h, e)
 		return
@@ -121,6 +123,17 @@ func (t *Tracker) missed(e *event.Event) *hold {
 		t.tell(Assign, h.assigned, h)
 	}
 	return h
+}
+
+// connect: a socket with a port of its own may take its tuple from TIME_WAIT, too.
+func (t *Tracker) connect(e *event.Event) {
+	began := e.Time - min(e.Time, ktime.Time(e.Hold.InState[event.SynSent]))
+	t.handOver(&e.Hold, began, e.Time)
+	h, ok := t.held[e.Hold.ID]
+	if !ok {
+		h = t.missed(e)
+	}
+	t.update(h, e)
 }
 
 func (t *Tracker) enter(e *event.Event) {

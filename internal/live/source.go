@@ -41,6 +41,7 @@ type Source struct {
 	emit    func(*lifetime.Record)
 	lost    uint64
 	checked ktime.Time
+	states  refresher
 	stop    chan struct{}
 	done    bool
 }
@@ -85,7 +86,7 @@ func (s *Source) Next(emit func(*lifetime.Record)) error {
 		return s.finish()
 	default:
 	}
-	if err := s.probe.Poll(pollInterval, s.handle); err != nil {
+	if err := errors.Join(s.probe.Poll(pollInterval, s.handle), s.states.failed); err != nil {
 		return err
 	}
 	now := ktime.Now()
@@ -102,6 +103,9 @@ func (s *Source) Next(emit func(*lifetime.Record)) error {
 
 func (s *Source) handle(e *event.Event) {
 	s.unseen.note(e, s.options.States)
+	if s.states.isWanted(e) {
+		s.states.look(s.probe, e, s.tracker.Handle)
+	}
 	s.tracker.Handle(e)
 }
 
@@ -134,6 +138,7 @@ func (s *Source) finish() error {
 		s.look(),
 		s.probe.Detach(),
 		s.probe.Drain(s.handle),
+		s.states.failed,
 		s.checkLosses(),
 	}
 	now := ktime.Now()
@@ -164,9 +169,13 @@ func (s *Source) checkLosses() error {
 		s.options.Losses(losses)
 	}
 	now := s.options.Clock.Wall(ktime.Now())
-	for where, n := range map[string]uint64{"ring": losses.Ring, "map": losses.Map, "recursion": losses.Recursion} {
-		if n > 0 {
-			s.emit(&lifetime.Record{Type: lifetime.Lost, Time: now, Lost: &lifetime.LostInfo{Events: n, Where: where}})
+	for _, l := range []lifetime.LostInfo{
+		{Events: losses.Ring, Where: "ring"},
+		{Events: losses.Map, Where: "map"},
+		{Events: losses.Recursion, Where: "recursion"},
+	} {
+		if l.Events > 0 {
+			s.emit(&lifetime.Record{Type: lifetime.Lost, Time: now, Lost: &l})
 		}
 	}
 	return nil

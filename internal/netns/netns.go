@@ -25,11 +25,17 @@ func Self() (NS, error) { return At("/proc/self/ns/net") }
 
 // At returns the namespace behind an nsfs file.
 func At(path string) (NS, error) {
+	ns, _, err := at(path)
+	return ns, err
+}
+
+// at also returns the device, which is the same for all that are namespaces.
+func at(path string) (NS, uint64, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
-		return NS{}, fmt.Errorf("looking at network namespace %s: %w", path, err)
+		return NS{}, 0, fmt.Errorf("looking at network namespace %s: %w", path, err)
 	}
-	return NS{Inode: uint32(st.Ino), path: path}, nil
+	return NS{Inode: uint32(st.Ino), path: path}, st.Dev, nil
 }
 
 // OfProcess returns the namespace of a process.
@@ -43,15 +49,20 @@ var mounted = []string{"/run/netns", "/var/run/netns", "/run/docker/netns"}
 // at a usual place, each once, by inode. One that has sockets but neither cannot be
 // entered and is not in the list. It needs the privilege to look into other processes.
 func List() ([]NS, error) {
-	found := map[uint32]NS{}
+	self, nsfs, err := at("/proc/self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	found := map[uint32]NS{self.Inode: self}
 	add := func(path string) {
-		if ns, err := At(path); err == nil { // gone or forbidden: not enterable
-			if _, ok := found[ns.Inode]; !ok {
-				found[ns.Inode] = ns
-			}
+		ns, dev, err := at(path)
+		if err != nil || dev != nsfs { // gone, forbidden, or a stray file
+			return
+		}
+		if _, ok := found[ns.Inode]; !ok {
+			found[ns.Inode] = ns
 		}
 	}
-	add("/proc/self/ns/net")
 	for _, dir := range mounted {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -69,17 +80,29 @@ func List() ([]NS, error) {
 		add("/proc/" + pid + "/ns/net")
 	}
 	list := make([]NS, 0, len(found))
-	self, err := Self()
-	if err != nil {
-		return nil, err
-	}
 	for _, ns := range found {
-		if isNetNS(ns, self) {
-			list = append(list, ns)
-		}
+		list = append(list, ns)
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Inode < list[j].Inode })
 	return list, nil
+}
+
+// Find returns the namespace with an inode number. pid is a process that is likely to
+// live in it, 0 if none is known; asking it first spares a walk through all processes.
+func Find(inode, pid uint32) (NS, bool) {
+	if ns, err := OfProcess(pid); err == nil && ns.Inode == inode {
+		return ns, true
+	}
+	all, err := List()
+	if err != nil {
+		return NS{}, false
+	}
+	for _, ns := range all {
+		if ns.Inode == inode {
+			return ns, true
+		}
+	}
+	return NS{}, false
 }
 
 func processes() ([]string, error) {
@@ -101,19 +124,17 @@ func processes() ([]string, error) {
 	return pids, nil
 }
 
-// isNetNS leaves out stray files in the folders of mounted namespaces.
-func isNetNS(ns, self NS) bool {
-	var a, b unix.Stat_t
-	if unix.Stat(ns.path, &a) != nil || unix.Stat(self.path, &b) != nil {
-		return false
-	}
-	return a.Dev == b.Dev
-}
+// ErrGone says that a namespace cannot be reached any more the way it was found.
+var ErrGone = errors.New("it is gone")
 
 // Do runs f inside the namespace, on a thread of its own. Goroutines that f starts do
 // not follow. An error of f is returned as it is.
 func (n NS) Do(f func() error) error {
 	target, err := os.Open(n.path)
+	// a process that is about to go refuses (proc_ns_get_link)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("entering network namespace %d: %w (%w)", n.Inode, ErrGone, err)
+	}
 	if err != nil {
 		return fmt.Errorf("entering network namespace %d: %w", n.Inode, err)
 	}
@@ -125,6 +146,15 @@ func (n NS) Do(f func() error) error {
 
 func inside(target int, inode uint32, f func() error) error {
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// In /proc the first thread stands for the process. While it is locked here,
+		// another goroutine gets another thread.
+		done := make(chan error)
+		go func() { done <- inside(target, inode, f) }()
+		err := <-done
+		runtime.UnlockOSThread()
+		return err
+	}
 	home, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		runtime.UnlockOSThread()
@@ -133,6 +163,9 @@ func inside(target int, inode uint32, f func() error) error {
 	defer home.Close()
 	if err := unix.Setns(target, unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
+		if errors.Is(err, unix.EINVAL) { // the file that a name was mounted on
+			return fmt.Errorf("entering network namespace %d: %w (%w)", inode, ErrGone, err)
+		}
 		return fmt.Errorf("entering network namespace %d: %w", inode, err)
 	}
 	defer func() {
@@ -143,7 +176,7 @@ func inside(target int, inode uint32, f func() error) error {
 	}()
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil || uint32(st.Ino) != inode {
-		return fmt.Errorf("entering network namespace %d: it was replaced meanwhile", inode)
+		return fmt.Errorf("entering network namespace %d: %w (its place was taken by another)", inode, ErrGone)
 	}
 	return f()
 }

@@ -88,11 +88,12 @@ func (r *Resolver) comm(c event.Comm) string {
 
 // container finds the id that container runtimes put into cgroup paths: 64 hexadecimal
 // digits, alone (docker with cgroupfs) or between a runtime's prefix and ".scope"
-// (docker-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope, libpod-<id>.scope).
+// (docker-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope, libpod-<id>.scope), or
+// after the runtime's name and a colon (a systemd path given to a cgroupfs driver).
 func container(cgroup string) string {
 	for dir := cgroup; dir != "/" && dir != "."; dir = path.Dir(dir) {
 		base := strings.TrimSuffix(path.Base(dir), ".scope")
-		if i := strings.LastIndexByte(base, '-'); i >= 0 {
+		if i := strings.LastIndexAny(base, "-:"); i >= 0 {
 			base = base[i+1:]
 		}
 		if len(base) == 64 && strings.Trim(base, "0123456789abcdef") == "" {
