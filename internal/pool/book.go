@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"porttrace/internal/event"
@@ -37,8 +39,14 @@ const reportFrom = 0.25
 // Interval is how often pools over reportFrom are reported.
 const Interval = 10 * time.Second
 
-// burstInterval is how often, at most, a pool is reported because of failures.
+// burstInterval is how often, at most, a pool is reported because of failures. A
+// failure that is told later than that after it happened is not measured: the pools
+// are other ones by then.
 const burstInterval = time.Second
+
+// censusCost bounds what a storm of failures may cost: a census takes less than a tenth of
+// this for every hold.
+const censusCost = 2 * time.Microsecond
 
 // Holds gives sight of the held set.
 type Holds interface {
@@ -50,15 +58,16 @@ type Book struct {
 	ranges   *Ranges
 	holds    Holds
 	complete bool // every hold of a pool is in the held set
-	flows    map[Key]*flow
+	current  period
+	previous period             // no flows: there is none
 	reported map[Key]ktime.Wall // because of failures
-	since    ktime.Wall
-}
-
-// flow is what happened to a pool since the last report.
-type flow struct {
-	assigned, released int
-	held               time.Duration // of those released
+	now      ktime.Wall         // the latest time told
+	changes  uint64             // of the held set
+	failed   struct {           // the census taken for a failure last
+		census  *census
+		at      ktime.Wall
+		changes uint64
+	}
 }
 
 // NewBook returns a book over a held set. complete says that the set is not narrowed
@@ -68,22 +77,27 @@ func NewBook(ranges *Ranges, holds Holds, complete bool, now ktime.Wall) *Book {
 		ranges:   ranges,
 		holds:    holds,
 		complete: complete,
-		flows:    map[Key]*flow{},
+		current:  period{since: now, flows: map[Key]flow{}},
 		reported: map[Key]ktime.Wall{},
-		since:    now,
+		now:      now,
 	}
 }
 
 // Observe takes a record on its way to the sinks. Failures are completed: with the
 // pool's use and the cause; the first of a burst is followed by its pool.
 func (b *Book) Observe(r *lifetime.Record, next func(*lifetime.Record)) {
+	b.now = max(b.now, r.Time)
 	switch r.Type {
+	case lifetime.HeldAtStart:
+		b.changes++
 	case lifetime.Assign:
-		b.flow(KeyOf(r.Hold)).assigned++
+		b.count(r.Hold, flow{assigned: 1})
 	case lifetime.Release:
-		f := b.flow(KeyOf(r.Hold))
-		f.released++
-		f.held += r.Hold.HeldFor()
+		var f flow
+		if r.Hold.Assigned != 0 {
+			f = flow{released: 1, held: r.Hold.HeldFor()}
+		}
+		b.count(r.Hold, f)
 	case lifetime.Failure:
 		b.fail(r, next)
 		return
@@ -91,74 +105,118 @@ func (b *Book) Observe(r *lifetime.Record, next func(*lifetime.Record)) {
 	next(r)
 }
 
-func (b *Book) flow(k Key) *flow {
-	f, ok := b.flows[k]
-	if !ok {
-		f = new(flow)
-		b.flows[k] = f
-	}
-	return f
+func (b *Book) count(h *lifetime.Hold, f flow) {
+	b.changes++
+	k := KeyOf(h)
+	b.current.flows[k] = b.current.flows[k].plus(f)
 }
 
 func (b *Book) fail(r *lifetime.Record, next func(*lifetime.Record)) {
 	f := r.Failure
 	k := keyOf(f.NetNS, f.Proto, f.Path, f.Src, f.Dst)
 	rng := b.ranges.Get(f.NetNS, f.Owner.PID)
-	last, burst := b.reported[k]
-	burst = burst && r.Time.Sub(last) < burstInterval
-	var p *lifetime.PoolInfo
-	if b.complete && rng != nil && !(burst && f.Port != 0) {
-		p = b.measure(k, rng, r.Time)
-		f.InUse, f.Usable = p.InUse, p.Usable
-	} else if rng != nil {
+	if rng != nil {
 		f.Usable = rng.Usable
 	}
-	f.Cause = cause(f, rng)
+	u, measured := b.measure(k, f.Owner.PID, r.Time)
+	if measured {
+		f.InUse, f.Usable = u.inUse, u.usable
+	}
+	f.Cause = cause(f, rng, func() bool { return b.ranges.IsLocal(f.NetNS, f.Owner.PID, f.Src) })
 	if f.Cause == lifetime.AddressNotLocal {
 		f.Errno = "EADDRNOTAVAIL"
 	}
 	next(r)
-	if p != nil && !burst {
-		b.reported[k] = r.Time
-		next(&lifetime.Record{Type: lifetime.Pool, Time: r.Time, Pool: p})
+	last, burst := b.reported[k]
+	if measured && (!burst || b.now.Sub(last) >= burstInterval) {
+		b.reported[k] = b.now
+		next(&lifetime.Record{Type: lifetime.Pool, Time: b.now, Pool: b.info(k, u)})
 	}
 }
 
-// Report hands over the pools over a quarter full, if it is time to.
+// measure counts a pool, if that tells how it was at a time.
+func (b *Book) measure(k Key, pid uint32, at ktime.Wall) (use, bool) {
+	if !b.complete || b.now.Sub(at) >= burstInterval {
+		return use{}, false
+	}
+	rng := b.ranges.Get(k.NetNS, pid)
+	if rng == nil {
+		return use{}, false
+	}
+	s := b.recent().space(k.NetNS, pid)
+	if s.rng == nil || s.rng.Range != rng.Range { // sysctls changed
+		b.failed.census = nil
+		s = b.recent().space(k.NetNS, pid)
+	}
+	return s.use(k), true
+}
+
+// recent returns a census that is good enough for a failure: an exact one, but in
+// storms, where it may be as old as is needed to keep the cost down.
+func (b *Book) recent() *census {
+	last := &b.failed
+	if c := last.census; c != nil {
+		age := b.now.Sub(last.at)
+		if age < burstInterval && last.changes == b.changes || age < time.Duration(c.holds)*censusCost {
+			return c
+		}
+	}
+	last.census, last.at, last.changes = takeCensus(b.ranges, b.holds), b.now, b.changes
+	return last.census
+}
+
+// Report hands over the pools over a quarter full, fullest first, if it is time to.
 func (b *Book) Report(now ktime.Wall, next func(*lifetime.Record)) {
-	if now.Sub(b.since) < Interval {
+	b.now = max(b.now, now)
+	if b.complete && b.current.began == nil {
+		b.current.began = takeCensus(b.ranges, b.holds) // what was held before the start is no growth
+	}
+	if !b.isDue() {
 		return
 	}
+	var began *census
 	if b.complete {
-		b.reportFull(now, next)
+		began = takeCensus(b.ranges, b.holds)
+		b.reportFull(began, next)
 	}
-	clear(b.flows)
-	b.since = now
+	b.previous = b.current
+	b.current = period{since: b.now, began: began, flows: map[Key]flow{}}
 	for k, at := range b.reported {
-		if now.Sub(at) > burstInterval {
+		if b.now.Sub(at) >= burstInterval {
 			delete(b.reported, k)
 		}
 	}
+	if b.now.Sub(b.failed.at) >= burstInterval {
+		b.failed.census = nil
+	}
 }
+
+func (b *Book) isDue() bool { return b.now.Sub(b.current.since) >= Interval }
 
 // NeedsStates says that a report is due and some pool may be in it, so that fresh
 // states are worth a look.
 func (b *Book) NeedsStates(now ktime.Wall) bool {
-	if !b.complete || now.Sub(b.since) < Interval {
-		return false
+	b.now = max(b.now, now)
+	needs := false
+	if b.complete && b.isDue() {
+		takeCensus(b.ranges, b.holds).full(func(Key, use) { needs = true })
 	}
-	for _, u := range b.uses() {
-		if u.isReported() {
-			return true
-		}
-	}
-	return false
+	return needs
 }
 
-func (b *Book) reportFull(now ktime.Wall, next func(*lifetime.Record)) {
-	for k, u := range b.uses() {
-		if u.isReported() {
-			next(&lifetime.Record{Type: lifetime.Pool, Time: now, Pool: b.info(k, u, now)})
-		}
+func (b *Book) reportFull(c *census, next func(*lifetime.Record)) {
+	var pools []*lifetime.PoolInfo
+	share := map[*lifetime.PoolInfo]float64{}
+	c.full(func(k Key, u use) {
+		info := b.info(k, u)
+		pools, share[info] = append(pools, info), u.share()
+	})
+	slices.SortFunc(pools, func(x, y *lifetime.PoolInfo) int {
+		return cmp.Or(
+			cmp.Compare(share[y], share[x]), cmp.Compare(x.NetNS, y.NetNS), cmp.Compare(x.Proto, y.Proto),
+			x.Src.Compare(y.Src), x.Dst.Compare(y.Dst))
+	})
+	for _, info := range pools {
+		next(&lifetime.Record{Type: lifetime.Pool, Time: b.now, Pool: info})
 	}
 }

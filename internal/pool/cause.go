@@ -1,49 +1,49 @@
 package pool
 
 import (
-	"net"
-	"net/netip"
-
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
 )
 
 // cause says why the kernel gave no port, as far as it can be known from outside. rng
-// is nil if the namespace's range cannot be read.
-func cause(f *lifetime.FailureInfo, rng *Range) lifetime.Cause {
+// is nil if the namespace's range cannot be read. isLocal says whether bind() accepts
+// the source address.
+func cause(f *lifetime.FailureInfo, rng *Range, isLocal func() bool) lifetime.Cause {
 	switch {
 	case f.Port != 0:
 		return lifetime.TupleInUse
-	case f.RangeHi != 0 || f.RangeLo != 0:
+	case f.Path == event.Bind && !isLocal(): // bind() looks at the address first
+		return lifetime.AddressNotLocal
+	case isNarrowed(f, rng):
 		return lifetime.SocketRange
 	case rng == nil:
 		return lifetime.CauseUnknown
 	case rng.Usable == 0:
 		return lifetime.RangeReserved
-	case f.Path == event.Bind && !isLocal(f.Src, f.NetNS, f.Owner.PID):
-		return lifetime.AddressNotLocal
-	case f.Path == event.Connect || f.InUse < 0:
-		return lifetime.RangeExhausted // the search itself failed
-	case f.InUse*10 >= f.Usable*9:
+	case f.InUse < 0 || f.InUse*10 >= f.Usable*9 || f.Usable-f.InUse <= spare(f.Path):
 		return lifetime.RangeExhausted
 	}
 	return lifetime.CauseUnknown
 }
 
-// isLocal says whether bind() accepts an address; it does if in doubt.
-func isLocal(addr netip.Addr, inode, pid uint32) bool {
-	if !addr.IsValid() || addr.IsUnspecified() || addr.IsLoopback() || addr.IsMulticast() {
-		return true
+// spare is how many ports may seem free in a range that is used up. Where the kernel
+// itself told that the search found none, that is all; bind() and UDP's connect() are
+// only known to have got no port, which another BPF program may have refused.
+func spare(path event.Path) int {
+	switch path {
+	case event.Bind:
+		return 1 // of an odd number one is left out (inet_csk_find_open_port)
+	case event.UDPConnect:
+		return 64 // the latest ones are not told yet
 	}
-	local := false
-	err := find(inode, pid).Do(func() error {
-		addrs, err := net.InterfaceAddrs()
-		for _, a := range addrs {
-			if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Unmap() == addr.WithZone("") {
-				local = true
-			}
-		}
-		return err
-	})
-	return err != nil || local
+	return 1 << 16
+}
+
+// isNarrowed says whether the socket has a range of its own that keeps it from ports of
+// the namespace's: an end outside that is ignored (inet_sk_get_local_port_range).
+func isNarrowed(f *lifetime.FailureInfo, rng *Range) bool {
+	if rng == nil {
+		return f.RangeLo != 0 || f.RangeHi != 0
+	}
+	return rng.Contains(f.RangeLo) && f.RangeLo > rng.Lo || rng.Contains(f.RangeHi) && f.RangeHi < rng.Hi
 }

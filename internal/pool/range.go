@@ -15,16 +15,14 @@ import (
 // Range is a namespace's range of ephemeral ports, with those that are reserved.
 type Range struct {
 	lifetime.Range
-	reserved [1024]uint64
+	reserved portSet
 }
 
 // Contains says whether the kernel may choose the port.
 func (r *Range) Contains(port uint16) bool { return port >= r.Lo && port <= r.Hi }
 
 // IsReserved says whether the port is in ip_local_reserved_ports.
-func (r *Range) IsReserved(port uint16) bool {
-	return r.reserved[port>>6]&(1<<(port&63)) != 0
-}
+func (r *Range) IsReserved(port uint16) bool { return r.reserved.has(port) }
 
 // ReadRange reads the range of a namespace, from inside it: /proc/sys/net shows the
 // reader's own.
@@ -55,7 +53,7 @@ func parseRange(limits, reserved string) (*Range, error) {
 	}
 	lo, err1 := strconv.ParseUint(fields[0], 10, 16)
 	hi, err2 := strconv.ParseUint(fields[1], 10, 16)
-	if err1 != nil || err2 != nil || lo > hi {
+	if err1 != nil || err2 != nil || lo == 0 || lo > hi {
 		return nil, fmt.Errorf("ip_local_port_range %q is not a range of ports", limits)
 	}
 	r := &Range{Range: lifetime.Range{Lo: uint16(lo), Hi: uint16(hi), Reserved: strings.TrimSpace(reserved)}}
@@ -86,7 +84,7 @@ func (r *Range) reserve(list string) error {
 			return fmt.Errorf("ip_local_reserved_ports has %q, which is not a range of ports", part)
 		}
 		for port := lo; port <= hi; port++ {
-			r.reserved[port>>6] |= 1 << (port & 63)
+			r.reserved.add(uint16(port))
 		}
 	}
 	return nil
