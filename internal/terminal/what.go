@@ -69,7 +69,7 @@ func (t *Table) appendWhat(b []byte, v *view, f form) []byte {
 	case lifetime.State:
 		b = append(b, v.rec.Hold.State.String()...)
 		if f == full {
-			b = appendHeld(append(b, " after "...), v.rec.Hold)
+			b = appendAge(b, v.rec)
 		}
 	case lifetime.Release:
 		return appendRelease(b, v.rec.Hold, v.rec.Reason, f)
@@ -107,6 +107,19 @@ func appendHeld(b []byte, h *lifetime.Hold) []byte {
 		b = append(b, '>')
 	}
 	return appendDuration(b, h.HeldFor())
+}
+
+// appendAge writes how old a hold is that enters a state. A recording keeps the states'
+// times of ended holds only: from one, the age is told by the times, and of a hold from
+// before the start it is unknown.
+func appendAge(b []byte, r *lifetime.Record) []byte {
+	switch h := r.Hold; {
+	case h.HeldFor() > 0:
+		return appendHeld(append(b, " after "...), h)
+	case h.Assigned != 0:
+		return appendDuration(append(b, " after "...), r.Time.Sub(h.Assigned))
+	}
+	return b
 }
 
 // appendRelease writes where a hold's time went, and why it ended unless that is the

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+)
+
+func porttrace(path string) contender {
+	return contender{
+		name: "porttrace",
+		command: func(output string) *exec.Cmd {
+			return exec.Command(path, "-q", "-o", output)
+		},
+		ready: func(t *tracer) error {
+			return t.await("ready", func() bool { return t.heard("porttrace: tracing") })
+		},
+		idle: func(*tracer) error { return nil }, // it drains its ring when stopped
+		account: func(output *os.File, _ []string, storm outcome) (account, error) {
+			book, err := readRecording(output, storm.ground)
+			if err != nil {
+				return account{}, err
+			}
+			return book.account(storm), nil
+		},
+	}
+}
+
+// book is what a recording says about the storm's namespace.
+type book struct {
+	size      uint64
+	assigned  map[string]uint64 // by path
+	released  uint64
+	held      uint64 // at the end
+	strangers uint64 // owned by none of the clients
+	failures  uint64
+	end       *record // of the whole recording; nil: it breaks off
+}
+
+// record has the fields of the recording's lines that matter here.
+type record struct {
+	Type     string `json:"type"`
+	At       string `json:"at"`
+	NetNS    uint64 `json:"netns"`
+	Path     string `json:"path"`
+	PID      int    `json:"pid"`
+	Lost     uint64 `json:"lost"`
+	Complete bool   `json:"complete"`
+}
+
+func readRecording(recording io.Reader, g ground) (book, error) {
+	b := book{assigned: map[string]uint64{}}
+	lines := bufio.NewScanner(recording)
+	lines.Buffer(nil, 16<<20) // the first line lists every namespace
+	for n := 1; lines.Scan(); n++ {
+		b.size += uint64(len(lines.Bytes())) + 1
+		var r record
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return b, fmt.Errorf("porttrace's recording, line %d: %w", n, err)
+		}
+		b.add(r, g)
+	}
+	if err := lines.Err(); err != nil {
+		return b, fmt.Errorf("reading porttrace's recording: %w", err)
+	}
+	return b, nil
+}
+
+func (b *book) add(r record, g ground) {
+	if r.Type == "end" {
+		b.end = &r
+	}
+	if r.NetNS != g.NetNS {
+		return
+	}
+	switch r.Type {
+	case "assign":
+		b.assigned[r.Path]++
+		if !slices.Contains(g.Clients, r.PID) {
+			b.strangers++
+		}
+	case "release":
+		b.released++
+	case "failure":
+		b.failures++
+	case "held":
+		b.held++ // none was there before the start
+	}
+}
+
+// account compares the recording with what the storm did.
+func (b *book) account(storm outcome) account {
+	a := account{expected: storm.made()}
+	note := func(format string, args ...any) { a.notes = append(a.notes, fmt.Sprintf(format, args...)) }
+	paths := maps.Clone(b.assigned)
+	maps.Copy(paths, storm.Made)
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		n, want := b.assigned[path], storm.Made[path]
+		a.recorded += n
+		if n != want {
+			note("%s assigns by %s, the storm made %s", thousands(n), path, thousands(want))
+		}
+	}
+	if a.recorded > 0 {
+		a.perRecord = b.size / a.recorded
+	}
+	if sum := b.released + b.held; sum != a.recorded {
+		note("%s assigned but %s released and %s held", thousands(a.recorded), thousands(b.released), thousands(b.held))
+	}
+	if b.strangers > 0 {
+		note("%s assigns do not name their client", thousands(b.strangers))
+	}
+	if b.failures > 0 {
+		note("%s failures recorded", thousands(b.failures))
+	}
+	switch {
+	case b.end == nil:
+		note("no end record")
+	case !b.end.Complete:
+		note("end record says: not complete")
+	}
+	if b.end != nil {
+		a.lost = b.end.Lost
+	}
+	return a
+}

@@ -1,0 +1,127 @@
+package scenario
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"porttrace/internal/event"
+	"porttrace/internal/lifetime"
+)
+
+// Connects go on while the hooks are attached and the first look is taken.
+func TestStartInStorm(t *testing.T) {
+	p := tcpSite(t, v4)
+	reachable(t, p.ns)
+	var stop atomic.Bool
+	var storm sync.WaitGroup
+	t.Cleanup(func() { _ = unix.Shutdown(p.srv.fd, unix.SHUT_RD) })
+	go acceptAndClose(p)
+	kept := make([][]*sock, 4)
+	for i := range kept {
+		storm.Go(func() {
+			for n := 0; !stop.Load(); n++ {
+				c := tcpSock(t, p.ns, p.addr)
+				_ = unix.Connect(c.fd, sockaddr(p.at))
+				if n%101 == 0 && len(kept[i]) < crowd {
+					kept[i] = append(kept[i], c)
+					continue
+				}
+				c.resetOnClose()
+				c.close()
+			}
+		})
+	}
+	tr := start(t, withStates())
+	tr.await(4*crowd, "assigns", in(p.ns, lifetime.Assign))
+	stop.Store(true)
+	storm.Wait()
+	tr.truth(p.ns)
+	tr.truthAtEnd(p.ns)
+}
+
+// await waits for at least n records.
+func (tr *trace) await(n int, what string, pick func(*told) bool) {
+	tr.t.Helper()
+	await(tr.t, what, func() bool { return len(tr.all(pick)) >= n })
+}
+
+// acceptAndClose keeps the backlog empty until the listener is shut down.
+func acceptAndClose(p *site) {
+	for {
+		fd, _, err := unix.Accept4(p.srv.fd, unix.SOCK_CLOEXEC)
+		if err != nil {
+			return
+		}
+		unix.Close(fd)
+	}
+}
+
+// A crowd on every path at once, from four threads.
+func TestPathsTogether(t *testing.T) {
+	ways := append(append([]way{}, tcpWays...), udpWays[:5]...)
+	p := tcpSite(t, v4)
+	reachable(t, p.ns)
+	tr := start(t, everything())
+	if tryRing() != nil {
+		ways = slices.DeleteFunc(ways, func(w way) bool { return w.name == "connect io_uring" })
+	}
+	var mu sync.Mutex
+	var conns []conn
+	var wants []want
+	var group sync.WaitGroup
+	for n := range 4 {
+		group.Go(func() {
+			runtime.LockOSThread()
+			for i := n; i < crowd*len(ways); i += 4 {
+				w := ways[i%len(ways)]
+				c := w.open(p)
+				mu.Lock()
+				conns, wants = append(conns, c), append(wants, wantOf(c, w.path, w.state))
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	if len(conns) != crowd*len(ways) {
+		t.Fatalf("%d of %d sockets were made", len(conns), crowd*len(ways))
+	}
+	tr.wait(len(wants), "assigns", in(p.ns, lifetime.Assign))
+	tr.stop()
+	held := tr.wait(len(wants), "holds at the end", in(p.ns, lifetime.HeldAtEnd))
+	checkHolds(t, held, wants)
+	if got, kernel := heldSet(held, true), kernelSet(t, p.ns); got != kernel {
+		t.Errorf("held at the end\n%sthe kernel's tables have\n%s", got, kernel)
+	}
+}
+
+// A crowd on every path at once, made and closed, is all released.
+func TestPathsTogetherAndGone(t *testing.T) {
+	ways := []way{tcpWays[0], tcpWays[4], tcpWays[6], udpWays[0], udpWays[1], udpWays[2]}
+	p := tcpSite(t, v4)
+	tr := start(t, everything())
+	t.Cleanup(func() { _ = unix.Shutdown(p.srv.fd, unix.SHUT_RD) })
+	go acceptAndClose(p)
+	ways[0].open = func(p *site) conn {
+		c := tcpSock(p.t, p.ns, p.addr)
+		c.mustConnect(p.at)
+		c.awaitTCP(unix.BPF_TCP_CLOSE_WAIT)
+		return conn{sock: c}
+	}
+	var group sync.WaitGroup
+	for n := range 4 {
+		group.Go(func() {
+			for i := n; i < crowd*len(ways); i += 4 {
+				ways[i%len(ways)].open(p).close()
+			}
+		})
+	}
+	group.Wait()
+	tr.wait(crowd*len(ways), "releases", in(p.ns, lifetime.Release, byReason(event.Closed)))
+	tr.wait(crowd*len(ways), "assigns", in(p.ns, lifetime.Assign))
+	tr.truthAtEnd(p.ns)
+}
