@@ -1,0 +1,133 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"porttrace/internal/testutil"
+)
+
+// theUser ran sudo.
+const theUser = 1000
+
+// openFolder makes the working directory one that any user reaches and writes to,
+// unlike a folder of the tests.
+func (p *process) openFolder() {
+	p.t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "porttrace-binary-")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		p.t.Fatal(err)
+	}
+	p.dir, p.cmd.Dir = dir, dir
+}
+
+func TestSudoersRecording(t *testing.T) {
+	for name, prepareFolder := range map[string]func(*process) error{
+		"folder of root's":    func(p *process) error { return nil },
+		"folder of the user":  func(p *process) error { p.openFolder(); return os.Chown(p.dir, theUser, theUser) },
+		"folder of everybody": func(p *process) error { p.openFolder(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, 40000, 40100)
+			p := prepare(t, "-q", c.netns())
+			if err := prepareFolder(p); err != nil {
+				t.Fatal(err)
+			}
+			p.cmd.Env = append(p.cmd.Env, "SUDO_UID=1000", "SUDO_GID=1000", "SUDO_USER=someone")
+			p.start().waitTracing()
+			opened := c.do("open", 3)
+			c.do("close")
+			p.interrupt()
+			names := p.files()
+			if len(names) != 1 {
+				t.Fatalf("it made %q", names)
+			}
+			var st unix.Stat_t
+			if err := unix.Lstat(p.path(names[0]), &st); err != nil {
+				t.Fatal(err)
+			}
+			if st.Uid != theUser || st.Gid != theUser || st.Mode != unix.S_IFREG|0o640 {
+				t.Errorf("the recording belongs to %d:%d, mode %o", st.Uid, st.Gid, st.Mode)
+			}
+			c.wantLifetimes(whole(t, readFile(t, p.path(names[0]))), opened)
+		})
+	}
+}
+
+func TestBadSudoVariables(t *testing.T) {
+	testutil.NeedBPF(t)
+	p := prepare(t)
+	p.cmd.Env = append(p.cmd.Env, "SUDO_UID=root", "SUDO_GID=1000")
+	p.start().wantRefusal(1, `SUDO_UID="root" is no id`)
+}
+
+// asNobody runs it as a user without any privilege.
+func (p *process) asNobody() *process {
+	p.t.Helper()
+	testutil.Need(p.t, os.Geteuid() == 0, "root, to become another user")
+	p.openFolder()
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return p.start()
+}
+
+const needsRoot = "porttrace: tracing needs root: run it with sudo\n"
+
+func TestNotRoot(t *testing.T) {
+	for _, args := range []string{"", "--port 60568", "-o x.jsonl", "-o - --format json", "--hooks stable -q"} {
+		t.Run(args, func(t *testing.T) {
+			p := prepare(t, strings.Fields(args)...).asNobody()
+			p.wantRefusal(1, "tracing needs root")
+			if got := p.stderr.String(); got != needsRoot {
+				t.Errorf("it says %q, want %q", got, needsRoot)
+			}
+		})
+	}
+	t.Run("usage comes first", func(t *testing.T) {
+		prepare(t, "--port", "0").asNobody().wantRefusal(2, "--port")
+	})
+	t.Run("--version", func(t *testing.T) {
+		p := prepare(t, "--version").asNobody()
+		p.wait(0)
+		wantLines(t, p.stdout.String(), "porttrace .* linux/.*")
+	})
+}
+
+func TestDoctor(t *testing.T) {
+	testutil.NeedBPF(t)
+	p := prepare(t, "doctor").start()
+	p.wait(0)
+	lines := strings.Split(strings.TrimSuffix(p.stdout.String(), "\n"), "\n")
+	verdict := lines[len(lines)-1]
+	if verdict != "The stable hook set works: porttrace can trace here." || p.stderr.String() != "" {
+		t.Errorf("the verdict is %q, standard error has %q", verdict, &p.stderr)
+	}
+	for _, line := range lines[:len(lines)-2] {
+		if !strings.HasPrefix(line, "ok ") {
+			t.Errorf("it says %q", line)
+		}
+	}
+	if names := p.files(); len(names) > 0 {
+		t.Errorf("it made %q", names)
+	}
+
+	p = prepare(t, "doctor").asNobody()
+	p.wait(1)
+	if got := p.stderr.String(); got != needsRoot {
+		t.Errorf("to nobody it says %q, want %q", got, needsRoot)
+	}
+	for line := range strings.Lines(p.stdout.String()) {
+		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "NO ") {
+			t.Errorf("to nobody it says %q", line)
+		}
+	}
+}

@@ -1,0 +1,169 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestSignalsEndWell(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		for _, name := range []string{"x.jsonl", "x.jsonl.zst"} {
+			t.Run(sig.String()+" "+name, func(t *testing.T) {
+				c := newClient(t, 40000, 40100)
+				p := tracing(t, "-o", name, c.netns())
+				opened := c.do("open", 23)
+				c.do("close")
+				p.signal(sig) // with events still in the ring
+				p.wait(0)
+				c.wantLifetimes(whole(t, readFile(t, p.path(name))), opened)
+				p.wantNotice("23 assigned, 23 released, 0 still held, 0 failures, nothing lost")
+			})
+		}
+	}
+}
+
+func TestSignalBeforeTracing(t *testing.T) {
+	c := newClient(t, 40000, 40001)
+	p := prepare(t, "-o", "x.jsonl", c.netns()).start()
+	p.until("the recording is there", func() bool { return len(p.files()) > 0 })
+	p.interrupt()
+	whole(t, readFile(t, p.path("x.jsonl")))
+}
+
+// Under nohup a hang-up is to be ignored.
+func TestIgnoredHangUp(t *testing.T) {
+	c := newClient(t, 40000, 40100)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := prepareCommand(t, "/bin/sh", "-c", `trap "" HUP; exec "$0" "$@"`, self, "-o", "x.jsonl", c.netns())
+	p.start().waitTracing()
+	p.signal(syscall.SIGHUP)
+	opened := c.do("open", 3)
+	c.do("close")
+	p.waitLines("x.jsonl", 3, `"type":"release"`)
+	p.interrupt()
+	c.wantLifetimes(whole(t, readFile(t, p.path("x.jsonl"))), opened)
+}
+
+// stuckPipe is a full pipe that nobody reads.
+func stuckPipe(t *testing.T) *os.File {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { read.Close(); write.Close() })
+	size, err := unix.FcntlInt(write.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := write.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	return write
+}
+
+// A first signal cannot end a trace whose reader does not read; a second one does.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	for sig, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
+		t.Run(sig.String(), func(t *testing.T) {
+			c := newClient(t, 40000, 40100)
+			p := prepare(t, "--format", "json", "-o", "x.jsonl", c.netns())
+			p.cmd.Stdout = stuckPipe(t)
+			p.start().waitTracing()
+			p.waitLines("x.jsonl", 1, `"type":"start"`) // standard output comes next
+			p.untilExit(func() { p.signal(sig) })
+			p.wait(status)
+			p.wantNotice("stopped at once by a second signal: the recording has no end")
+			readRecords(t, readFile(t, p.path("x.jsonl")))
+		})
+	}
+}
+
+// What was recorded by the last flush survives a kill.
+func TestKill(t *testing.T) {
+	for _, name := range []string{"x.jsonl", "x.jsonl.zst"} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, 40000, 40100)
+			p := tracing(t, "--format", "json", "-o", name, c.netns())
+			opened := c.do("open", 23)
+			c.do("close")
+			// The recording is flushed first.
+			p.until("the releases are shown", func() bool { return strings.Count(p.stdout.String(), `"type":"release"`) == 23 })
+			p.signal(syscall.SIGKILL)
+			p.wait(128 + int(syscall.SIGKILL))
+			records, _ := readRecords(t, readFile(t, p.path(name)))
+			c.wantLifetimes(records, opened)
+		})
+	}
+}
+
+// Whoever reads the table may stop at any line; the recording is for later.
+func TestStandardOutputGone(t *testing.T) {
+	for _, format := range []string{"table", "json"} {
+		t.Run(format, func(t *testing.T) {
+			c := newClient(t, 40000, 40100)
+			p := prepare(t, "--format", format, "-o", "x.jsonl", c.netns())
+			read, write, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.cmd.Stdout = write
+			p.start().waitTracing()
+			write.Close()
+			opened := c.do("open", 7)
+			if n, err := read.Read(make([]byte, 1)); n != 1 || err != nil { // as head does
+				t.Fatalf("read %d bytes: %v", n, err)
+			}
+			read.Close()
+			p.untilExit(func() { c.do("storm", 1) })
+			p.wait(1)
+			p.wantNotice("broken pipe")
+			c.wantHeld(whole(t, readFile(t, p.path("x.jsonl"))), opened)
+		})
+	}
+}
+
+// The answer about a port is the first thing to fail.
+func TestStandardOutputGoneFromTheStart(t *testing.T) {
+	c := newClient(t, 40000, 40000)
+	c.do("open", 1)
+	p := prepare(t, "--port", "40000", "-o", "x.jsonl", c.netns())
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	p.cmd.Stdout = write
+	p.start()
+	write.Close()
+	p.wait(1)
+	p.wantNotice("writing the answer about ports: write /dev/stdout: broken pipe")
+	if records := whole(t, readFile(t, p.path("x.jsonl"))); len(records) != 4 {
+		t.Errorf("%d records, want start, held twice, end", len(records))
+	}
+}
+
+// A recording that goes to a closed pipe cannot be completed.
+func TestRecordingToClosedPipe(t *testing.T) {
+	c := newClient(t, 40000, 40100)
+	p := prepare(t, "-o", "-", c.netns())
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	p.cmd.Stdout = write
+	p.start()
+	write.Close()
+	p.wait(1)
+	p.wantNotice("writing recording: write /dev/stdout: broken pipe")
+}

@@ -1,0 +1,126 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"porttrace/internal/event"
+	"porttrace/internal/lifetime"
+	"porttrace/internal/netns"
+	"porttrace/internal/probe"
+	"porttrace/internal/terminal"
+)
+
+func (s *session) notice(format string, args ...any) {
+	fmt.Fprintf(s.env.stderr, "porttrace: %s\n", oneLine(fmt.Sprintf(format, args...)))
+}
+
+// checkNetNS says if nothing leads to the namespace asked for: it may have sockets all
+// the same, or the number is mistyped.
+func (s *session) checkNetNS(seen []lifetime.Range) {
+	found := func(r lifetime.Range) bool { return r.NetNS == s.config.NetNS }
+	if s.config.NetNS != 0 && !slices.ContainsFunc(seen, found) {
+		s.notice("no process or name leads to network namespace %d: what is held there now is not seen (lsns -t net lists them)", s.config.NetNS)
+	}
+}
+
+// lost says at once what was lost and what to do about it.
+func (s *session) lost(l probe.Losses) {
+	if l.Ring > 0 {
+		s.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, 4*max(s.config.BufferSize, probe.DefaultBufferSize)>>20)
+	}
+	if l.Map > 0 {
+		s.notice("lost %d events: the kernel had no room to remember a socket", l.Map)
+	}
+	if l.Recursion > 0 {
+		s.notice("lost %d events: the kernel skipped hooks that interrupted themselves", l.Recursion)
+	}
+}
+
+// sumUp ends the trace with one line for people; without an end there is no sum. cut
+// says that the recording lacks a part of it.
+func (s *session) sumUp(cut bool) {
+	n := s.end
+	if n == nil {
+		return
+	}
+	text := fmt.Sprintf("%d held before, %d assigned, %d released, %d still held, %d failures", n.BeforeStart, n.Assigned, n.Released, n.Held, n.Failures)
+	switch {
+	case n.Lost > 0:
+		text += fmt.Sprintf(", %d events LOST: the recording is incomplete", n.Lost)
+	case !n.Complete:
+		text += ", incomplete"
+	default:
+		text += ", nothing lost"
+	}
+	if cut {
+		text += ", the recording is cut short"
+	}
+	s.notice("%s", text)
+}
+
+func (s *session) writeStats() {
+	stats, err := s.probe.Stats()
+	if err != nil {
+		s.notice("%v", err)
+		return
+	}
+	for _, p := range stats {
+		fmt.Fprintf(s.env.stderr, "bpf: %s runs=%d ns=%d misses=%d\n", p.Name, p.Runs, p.Runtime.Nanoseconds(), p.Misses)
+	}
+}
+
+// answersShown bounds the first screen for wide port lists.
+const answersShown = 64
+
+// portAnswers says of each port asked for what a person would ask, in the namespace of
+// the tracer and in every other one that has it in use.
+func (s *session) portAnswers(pools []lifetime.Range) []terminal.PortAnswer {
+	holders := map[uint16]map[uint32][]lifetime.Hold{}
+	s.live.Tracker().Each(func(h *lifetime.Hold) {
+		if holders[h.Port] == nil {
+			holders[h.Port] = map[uint32][]lifetime.Hold{}
+		}
+		now := *h
+		if now.Assigned == 0 {
+			now.States = [event.States]time.Duration{} // seen since a moment ago: no age to tell
+		}
+		holders[h.Port][h.NetNS] = append(holders[h.Port][h.NetNS], now)
+	})
+	home := s.config.NetNS
+	if home == 0 {
+		home = ownNetNS()
+	}
+	var answers []terminal.PortAnswer
+	for _, span := range s.config.Ports.Ranges() {
+		for port := int(span[0]); port <= int(span[1]) && len(answers) < answersShown; port++ {
+			a := terminal.NewPortAnswer(uint16(port))
+			for _, p := range pools {
+				if held := holders[a.Port][p.NetNS]; p.NetNS == home || len(held) > 0 {
+					a.Namespaces = append(a.Namespaces, s.inNetNS(a.Port, p, held))
+				}
+			}
+			answers = append(answers, a)
+		}
+	}
+	return answers
+}
+
+func (s *session) inNetNS(port uint16, p lifetime.Range, held []lifetime.Hold) terminal.PortInNetNS {
+	in := terminal.PortInNetNS{NetNS: p.NetNS, Lo: p.Lo, Hi: p.Hi, InRange: port >= p.Lo && port <= p.Hi, Holders: held}
+	if rng := s.ranges.Get(p.NetNS, 0); rng != nil {
+		in.Reserved = rng.IsReserved(port)
+	}
+	return in
+}
+
+func ownNetNS() uint32 {
+	ns, err := netns.Self()
+	if err != nil {
+		return 0
+	}
+	return ns.Inode
+}

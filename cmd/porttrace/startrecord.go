@@ -1,0 +1,40 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"porttrace/internal/ktime"
+	"porttrace/internal/lifetime"
+	"porttrace/internal/recording"
+)
+
+// startRecord describes this trace, the host and its network namespaces.
+func (s *session) startRecord() (lifetime.Record, error) {
+	ranges, err := s.ranges.All()
+	if err != nil {
+		return lifetime.Record{}, err
+	}
+	info := &lifetime.StartInfo{
+		Schema: recording.Schema, Version: versionName(), Hooks: s.probe.Hooks(), Filter: s.config.FilterText,
+	}
+	for _, rng := range ranges {
+		info.Pools = append(info.Pools, rng.Range)
+	}
+	if info.Host, err = os.Hostname(); err != nil {
+		return lifetime.Record{}, fmt.Errorf("describing the host: %w", err)
+	}
+	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		info.BootID = strings.TrimSpace(string(id))
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err == nil {
+		info.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	return lifetime.Record{Type: lifetime.Start, Time: s.clock.Wall(ktime.Now()), Start: info}, nil
+}

@@ -1,0 +1,71 @@
+//go:build linux
+
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"porttrace/internal/flagvalue"
+)
+
+// defaultBuffer is the size of the kernel ring buffer: some 70,000 events.
+const defaultBuffer = flagvalue.Size(16 << 20)
+
+// traceFlags is the tracer's command line.
+type traceFlags struct {
+	filters *pflag.FlagSet // those that say what is traced
+
+	ports    flagvalue.Ports
+	explicit bool
+	protos   flagvalue.Protos
+	v4, v6   bool
+	pids     flagvalue.PIDs
+	comms    flagvalue.Comms
+	uids     flagvalue.UIDs
+	netns    flagvalue.Netns
+	src      flagvalue.Prefixes
+	dst      flagvalue.Destinations
+
+	output   flagvalue.File
+	format   flagvalue.Choice
+	quiet    bool
+	states   bool
+	duration flagvalue.Duration
+
+	hooks   flagvalue.Choice
+	buffer  flagvalue.Size
+	version bool
+}
+
+func (t *traceFlags) bind(set *flagSet) {
+	f := set.group("Filters (flags combine with and, the values of one flag with or)")
+	t.filters = f
+	f.VarP(&t.ports, "port", "p", "only these local ports, and their explicit holds too: 60568 or 60000-60999,443")
+	f.BoolVar(&t.explicit, "explicit", false, "also ports that the program asked for by number")
+	f.Var(&t.protos, "proto", "tcp, udp, or both with a comma (all unless given)")
+	f.BoolVarP(&t.v4, "4", "4", false, "only IPv4")
+	f.BoolVarP(&t.v6, "6", "6", false, "only IPv6")
+	f.Var(&t.pids, "pid", "only ports that these processes had assigned")
+	f.Var(&t.comms, "comm", "only those of tasks with exactly this name (can be repeated)")
+	f.Var(&t.uids, "uid", "only those of these users, by id or name")
+	f.Var(&t.netns, "netns", "only this network namespace: a process id, a path, an inode number, or a name from ip netns")
+	f.Var(&t.dst, "dst", "only to these remote addresses: 10.0.0.0/8, 192.0.2.7:443, [2001:db8::/32]:443")
+	f.Var(&t.src, "src", "only from these local addresses")
+
+	f = set.group("Output")
+	f.VarP(&t.output, "output", "o", "the recording; .zst compresses, - is standard output, none records nothing (default porttrace-<UTC time>.jsonl)")
+	t.format = flagvalue.NewChoice("table", "json")
+	f.Var(&t.format, "format", "what standard output shows: a table, or the recording's JSON lines")
+	f.BoolVarP(&t.quiet, "quiet", "q", false, "no table")
+	f.BoolVar(&t.states, "states", false, "record each change of state, as --port does by itself")
+	f.Var(&t.duration, "duration", "stop after this time: 30s, 10m, 1h30m")
+
+	f = set.group("Kernel")
+	t.hooks = flagvalue.NewChoice("auto", "fentry", "stable")
+	f.Var(&t.hooks, "hooks", "which hooks; auto takes fentry where it works")
+	t.buffer = defaultBuffer
+	f.Var(&t.buffer, "buffer-size", "kernel ring buffer, 4KiB to 1GiB, rounded up to a power of two")
+
+	f = set.group("Other")
+	f.BoolVar(&t.version, "version", false, "the version")
+}
