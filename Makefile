@@ -1,0 +1,48 @@
+# Building needs Go only: the compiled hooks are committed. Changing bpf/ needs the one
+# pinned clang, from Debian's packages clang-19, llvm-19 and libbpf-dev.
+
+PORT    ?=
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+# Loading BPF needs root; nothing else here does.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+BPF_OBJECTS := internal/probe/bpf_bpfel.go internal/probe/bpf_bpfel.o
+
+.PHONY: build run test install generate check-generate bench clean
+
+build:
+	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/porttrace ./cmd/porttrace
+
+# make run PORT=60568 traces one port, make run all of them.
+run: build
+	$(SUDO) ./bin/porttrace $(if $(PORT),--port $(PORT)) $(ARGS)
+
+# Everything that needs no root first, then, as root, what runs on the real kernel.
+test:
+	go vet ./...
+	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "gofmt would change these"; exit 1; }
+	go test -timeout 15m ./...
+ifneq ($(SUDO),)
+	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
+		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./cmd/porttrace
+endif
+
+install: build
+	install -D -m 0755 bin/porttrace $(DESTDIR)$(PREFIX)/bin/porttrace
+
+generate:
+	cd internal/probe && BPF2GO_CFLAGS="-I/usr/include/$$(gcc -dumpmachine)" go generate .
+
+check-generate: generate
+	git diff --exit-code -- $(BPF_OBJECTS)
+
+# A connect/close storm with nothing attached, with porttrace and with tcplife (Debian's
+# libbpf-tools), interleaved; BENCH='-runs 1 -seconds 2' makes it short.
+bench: build
+	go build -o bin/bench ./internal/bench
+	$(SUDO) ./bin/bench -porttrace ./bin/porttrace -stats $(BENCH)
+
+clean:
+	rm -rf bin
