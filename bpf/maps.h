@@ -93,6 +93,7 @@ struct {
 struct cancelled {
 	__u64 tw; /* address, 0: none */
 	__u64 at;
+	__u64 since; /* when it entered TIME_WAIT, if no hook has seen that; else 0 */
 	struct tw_key key;
 	struct tw_life life;
 };

@@ -139,6 +139,7 @@ static __always_inline int tw_started(struct timer_list *timer)
 		life = bpf_map_lookup_elem(&time_waits, &key);
 		if (life) { /* not claimed yet: only the mark is to be undone */
 			life->ended = 0;
+			life->hold.state = read_substate(tw);
 			return 0;
 		}
 		if (bpf_map_update_elem(&time_waits, &key, &c->life, BPF_NOEXIST)) {
@@ -152,10 +153,10 @@ static __always_inline int tw_started(struct timer_list *timer)
 			rejoin_socket(life, now);
 		else
 			emit(KIND_REVOKE, REASON_NONE, now, &life->hold);
-		if (read_substate(tw) != life->hold.state) {
-			enter(&life->hold, read_substate(tw), now);
+		if (c->since) {
+			enter(&life->hold, STATE_TIME_WAIT, c->since);
 			if (want_states)
-				emit(KIND_STATE, REASON_NONE, now, &life->hold);
+				emit(KIND_STATE, REASON_NONE, c->since, &life->hold);
 		}
 		return 0;
 	}
@@ -188,6 +189,7 @@ static __always_inline int tw_cancelled(void *ctx, struct timer_list *timer)
 		return 0;
 	c->tw = (__u64)tw;
 	c->at = now;
+	c->since = 0;
 	c->key = key;
 	c->life = *life;
 	if (!life->claimed) {
@@ -198,6 +200,10 @@ static __always_inline int tw_cancelled(void *ctx, struct timer_list *timer)
 	if (bpf_map_delete_elem(&time_waits, &key))
 		return 0;
 	since = unseen_tw_since(&c->life.hold, tw, now);
+	c->since = since;
+	/* the timer is still FIN_WAIT2's: it is this FIN that restarts it */
+	if (since && !stamped_tw_since(tw, now) && since <= c->life.hold.since + 2 * tick_ns)
+		c->since = now;
 	if (c->life.shared) {
 		leave_to_socket(&c->life, since, now);
 		return 0;

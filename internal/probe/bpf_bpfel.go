@@ -14,11 +14,12 @@ import (
 )
 
 type bpfCancelled struct {
-	_    structs.HostLayout
-	Tw   uint64
-	At   uint64
-	Key  bpfTwKey
-	Life bpfTwLife
+	_     structs.HostLayout
+	Tw    uint64
+	At    uint64
+	Since uint64
+	Key   bpfTwKey
+	Life  bpfTwLife
 }
 
 type bpfEvent struct {
