@@ -14,36 +14,36 @@ import (
 	"porttrace/internal/terminal"
 )
 
-func (s *session) notice(format string, args ...any) {
-	fmt.Fprintf(s.env.stderr, "porttrace: %s\n", oneLine(fmt.Sprintf(format, args...)))
+func (t *tracer) notice(format string, args ...any) {
+	fmt.Fprintf(t.env.stderr, "porttrace: %s\n", oneLine(fmt.Sprintf(format, args...)))
 }
 
 // checkNetNS says if nothing leads to the namespace asked for: it may have sockets all
 // the same, or the number is mistyped.
-func (s *session) checkNetNS(seen []lifetime.Range) {
-	found := func(r lifetime.Range) bool { return r.NetNS == s.config.NetNS }
-	if s.config.NetNS != 0 && !slices.ContainsFunc(seen, found) {
-		s.notice("no process or name leads to network namespace %d: what is held there now is not seen (lsns -t net lists them)", s.config.NetNS)
+func (t *tracer) checkNetNS(seen []lifetime.Range) {
+	found := func(r lifetime.Range) bool { return r.NetNS == t.config.NetNS }
+	if t.config.NetNS != 0 && !slices.ContainsFunc(seen, found) {
+		t.notice("no process or name leads to network namespace %d: what is held there now is not seen (lsns -t net lists them)", t.config.NetNS)
 	}
 }
 
 // lost says at once what was lost and what to do about it.
-func (s *session) lost(l probe.Losses) {
+func (t *tracer) lost(l probe.Losses) {
 	if l.Ring > 0 {
-		s.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, 4*max(s.config.BufferSize, probe.DefaultBufferSize)>>20)
+		t.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, 4*max(t.config.BufferSize, probe.DefaultBufferSize)>>20)
 	}
 	if l.Map > 0 {
-		s.notice("lost %d events: the kernel had no room to remember a socket", l.Map)
+		t.notice("lost %d events: the kernel had no room to remember a socket", l.Map)
 	}
 	if l.Recursion > 0 {
-		s.notice("lost %d events: the kernel skipped hooks that interrupted themselves", l.Recursion)
+		t.notice("lost %d events: the kernel skipped hooks that interrupted themselves", l.Recursion)
 	}
 }
 
 // sumUp ends the trace with one line for people; without an end there is no sum. cut
 // says that the recording lacks a part of it.
-func (s *session) sumUp(cut bool) {
-	n := s.end
+func (t *tracer) sumUp(cut bool) {
+	n := t.end
 	if n == nil {
 		return
 	}
@@ -59,17 +59,17 @@ func (s *session) sumUp(cut bool) {
 	if cut {
 		text += ", the recording is cut short"
 	}
-	s.notice("%s", text)
+	t.notice("%s", text)
 }
 
-func (s *session) writeStats() {
-	stats, err := s.probe.Stats()
+func (t *tracer) writeStats() {
+	stats, err := t.probe.Stats()
 	if err != nil {
-		s.notice("%v", err)
+		t.notice("%v", err)
 		return
 	}
 	for _, p := range stats {
-		fmt.Fprintf(s.env.stderr, "bpf: %s runs=%d ns=%d misses=%d\n", p.Name, p.Runs, p.Runtime.Nanoseconds(), p.Misses)
+		fmt.Fprintf(t.env.stderr, "bpf: %s runs=%d ns=%d misses=%d\n", p.Name, p.Runs, p.Runtime.Nanoseconds(), p.Misses)
 	}
 }
 
@@ -78,9 +78,9 @@ const answersShown = 64
 
 // portAnswers says of each port asked for what a person would ask, in the namespace of
 // the tracer and in every other one that has it in use.
-func (s *session) portAnswers(pools []lifetime.Range) []terminal.PortAnswer {
+func (t *tracer) portAnswers(pools []lifetime.Range) []terminal.PortAnswer {
 	holders := map[uint16]map[uint32][]lifetime.Hold{}
-	s.live.Tracker().Each(func(h *lifetime.Hold) {
+	t.live.Tracker().Each(func(h *lifetime.Hold) {
 		if holders[h.Port] == nil {
 			holders[h.Port] = map[uint32][]lifetime.Hold{}
 		}
@@ -90,17 +90,17 @@ func (s *session) portAnswers(pools []lifetime.Range) []terminal.PortAnswer {
 		}
 		holders[h.Port][h.NetNS] = append(holders[h.Port][h.NetNS], now)
 	})
-	home := s.config.NetNS
+	home := t.config.NetNS
 	if home == 0 {
 		home = ownNetNS()
 	}
 	var answers []terminal.PortAnswer
-	for _, span := range s.config.Ports.Ranges() {
+	for _, span := range t.config.Ports.Ranges() {
 		for port := int(span[0]); port <= int(span[1]) && len(answers) < answersShown; port++ {
 			a := terminal.NewPortAnswer(uint16(port))
 			for _, p := range pools {
 				if held := holders[a.Port][p.NetNS]; p.NetNS == home || len(held) > 0 {
-					a.Namespaces = append(a.Namespaces, s.inNetNS(a.Port, p, held))
+					a.Namespaces = append(a.Namespaces, t.inNetNS(a.Port, p, held))
 				}
 			}
 			answers = append(answers, a)
@@ -109,9 +109,9 @@ func (s *session) portAnswers(pools []lifetime.Range) []terminal.PortAnswer {
 	return answers
 }
 
-func (s *session) inNetNS(port uint16, p lifetime.Range, held []lifetime.Hold) terminal.PortInNetNS {
+func (t *tracer) inNetNS(port uint16, p lifetime.Range, held []lifetime.Hold) terminal.PortInNetNS {
 	in := terminal.PortInNetNS{NetNS: p.NetNS, Lo: p.Lo, Hi: p.Hi, InRange: port >= p.Lo && port <= p.Hi, Holders: held}
-	if rng := s.ranges.Get(p.NetNS, 0); rng != nil {
+	if rng := t.ranges.Get(p.NetNS, 0); rng != nil {
 		in.Reserved = rng.IsReserved(port)
 	}
 	return in

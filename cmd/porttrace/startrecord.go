@@ -15,13 +15,13 @@ import (
 )
 
 // startRecord describes this trace, the host and its network namespaces.
-func (s *session) startRecord() (lifetime.Record, error) {
-	ranges, err := s.ranges.All()
+func (t *tracer) startRecord() (lifetime.Record, error) {
+	ranges, err := t.ranges.All()
 	if err != nil {
 		return lifetime.Record{}, err
 	}
 	info := &lifetime.StartInfo{
-		Schema: recording.Schema, Version: versionName(), Hooks: s.probe.Hooks(), Filter: s.config.FilterText,
+		Schema: recording.Schema, Version: versionName(), Hooks: t.probe.Hooks(), Filter: t.config.FilterText,
 	}
 	for _, rng := range ranges {
 		info.Pools = append(info.Pools, rng.Range)
@@ -36,5 +36,5 @@ func (s *session) startRecord() (lifetime.Record, error) {
 	if err := unix.Uname(&u); err == nil {
 		info.Kernel = unix.ByteSliceToString(u.Release[:])
 	}
-	return lifetime.Record{Type: lifetime.Start, Time: s.clock.Wall(ktime.Now()), Start: info}, nil
+	return lifetime.Record{Type: lifetime.Start, Time: t.clock.Wall(ktime.Now()), Start: info}, nil
 }

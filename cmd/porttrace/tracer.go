@@ -20,9 +20,9 @@ import (
 	"porttrace/internal/terminal"
 )
 
-// session is one trace from the first look to the end record. It implements
+// tracer is one trace from the first look to the end record. It implements
 // pipeline.Source: the live kernel, seen through pools and filters.
-type session struct {
+type tracer struct {
 	env    *env
 	config traceConfig
 	clock  ktime.Clock
@@ -44,24 +44,24 @@ func runTrace(ctx context.Context, e *env, config traceConfig) (err error) {
 	if err := probe.Preflight(); err != nil {
 		return err
 	}
-	s := &session{env: e, config: config, clock: ktime.NewClock(), owners: owner.NewResolver(), ranges: pool.NewRanges()}
-	defer s.owners.Close()
+	t := &tracer{env: e, config: config, clock: ktime.NewClock(), owners: owner.NewResolver(), ranges: pool.NewRanges()}
+	defer t.owners.Close()
 
-	file, err := s.createRecording()
+	file, err := t.createRecording()
 	if err != nil {
 		return err
 	}
 	if file != nil {
 		defer func() { err = joinNew(err, file.Close()) }()
 	}
-	if err := s.open(); err != nil {
+	if err := t.open(); err != nil {
 		if file != nil {
 			err = joinNew(err, file.Discard()) // it would be empty
 		}
 		return err
 	}
-	defer func() { err = joinNew(err, s.probe.Close()) }()
-	return s.run(ctx, s.sinks(file))
+	defer func() { err = joinNew(err, t.probe.Close()) }()
+	return t.run(ctx, t.sinks(file))
 }
 
 // joinNew is errors.Join but for errors that err has said already, as a recording's
@@ -74,18 +74,18 @@ func joinNew(err, more error) error {
 }
 
 // createRecording makes the recording's file, nil if it goes elsewhere or nowhere.
-func (s *session) createRecording() (*recording.File, error) {
-	if s.config.Output == "" || s.config.Output == "-" {
+func (t *tracer) createRecording() (*recording.File, error) {
+	if t.config.Output == "" || t.config.Output == "-" {
 		return nil, nil
 	}
-	return recording.Create(s.config.Output, recording.Options{
-		SudoUID: s.env.getenv("SUDO_UID"),
-		SudoGID: s.env.getenv("SUDO_GID"),
+	return recording.Create(t.config.Output, recording.Options{
+		SudoUID: t.env.getenv("SUDO_UID"),
+		SudoGID: t.env.getenv("SUDO_GID"),
 	})
 }
 
-func (s *session) open() error {
-	c := s.config
+func (t *tracer) open() error {
+	c := t.config
 	options := probe.Options{
 		Explicit: c.Explicit, States: c.States,
 		TCP: c.TCP, UDP: c.UDP, IPv4: c.IPv4, IPv6: c.IPv6,
@@ -99,27 +99,27 @@ func (s *session) open() error {
 	if err != nil {
 		return err
 	}
-	s.probe = p
+	t.probe = p
 	for _, what := range p.Missing() {
-		s.notice("this kernel does not show %s", what)
+		t.notice("this kernel does not show %s", what)
 	}
-	s.live = live.New(p, live.Options{
-		Clock: s.clock, Owners: s.owners, States: c.States, NetNS: c.NetNS, Losses: s.lost,
+	t.live = live.New(p, live.Options{
+		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS, Losses: t.lost,
 	})
 	unfiltered := c.Ports.Empty() && c.IPv4 && c.IPv6
-	s.book = pool.NewBook(s.ranges, s.live.Tracker(), unfiltered, s.clock.Wall(ktime.Now()))
-	if f := s.holdFilter(); f != nil {
-		s.filter = filter.NewStage(*f)
+	t.book = pool.NewBook(t.ranges, t.live.Tracker(), unfiltered, t.clock.Wall(ktime.Now()))
+	if f := t.holdFilter(); f != nil {
+		t.filter = filter.NewStage(*f)
 	}
 	return nil
 }
 
 // holdFilter is what the kernel side does not filter by itself, nil if that is nothing.
-func (s *session) holdFilter() *filter.Filter {
-	c := s.config
+func (t *tracer) holdFilter() *filter.Filter {
+	c := t.config
 	f := &filter.Filter{PIDs: c.PIDs, Comms: c.Comms, UIDs: c.UIDs, Dst: c.Dst, Src: c.Src}
 	if !c.Ports.Empty() {
-		f.CouldMeet = s.couldMeetPorts
+		f.CouldMeet = t.couldMeetPorts
 	}
 	if len(f.PIDs)+len(f.Comms)+len(f.UIDs)+len(f.Dst)+len(f.Src) == 0 && f.CouldMeet == nil {
 		return nil
@@ -129,15 +129,15 @@ func (s *session) holdFilter() *filter.Filter {
 
 // couldMeetPorts says whether a failed search went through a port asked for: whether
 // the namespace's range holds one.
-func (s *session) couldMeetPorts(info *lifetime.FailureInfo) bool {
+func (t *tracer) couldMeetPorts(info *lifetime.FailureInfo) bool {
 	if info.Port != 0 {
-		return s.config.Ports.Contains(info.Port)
+		return t.config.Ports.Contains(info.Port)
 	}
-	rng := s.ranges.Get(info.NetNS, info.Owner.PID)
+	rng := t.ranges.Get(info.NetNS, info.Owner.PID)
 	if rng == nil {
 		return true
 	}
-	for _, ports := range s.config.Ports.Ranges() {
+	for _, ports := range t.config.Ports.Ranges() {
 		if ports[0] <= rng.Hi && ports[1] >= rng.Lo {
 			return true
 		}
@@ -146,73 +146,73 @@ func (s *session) couldMeetPorts(info *lifetime.FailureInfo) bool {
 }
 
 // sinks returns where records go, the recording first.
-func (s *session) sinks(file *recording.File) []pipeline.Sink {
+func (t *tracer) sinks(file *recording.File) []pipeline.Sink {
 	var sinks []pipeline.Sink
 	switch {
 	case file != nil:
 		sinks = append(sinks, file)
-	case s.config.Output == "-":
-		sinks = append(sinks, recording.NewWriter(s.env.stdout))
+	case t.config.Output == "-":
+		sinks = append(sinks, recording.NewWriter(t.env.stdout))
 	}
-	width, isTerminal := s.env.terminal()
-	switch s.config.Show {
+	width, isTerminal := t.env.terminal()
+	switch t.config.Show {
 	case showJSON:
-		sinks = append(sinks, recording.NewWriter(s.env.stdout))
+		sinks = append(sinks, recording.NewWriter(t.env.stdout))
 	case showTable:
-		sinks = append(sinks, terminal.New(s.env.stdout, terminal.Options{
+		sinks = append(sinks, terminal.New(t.env.stdout, terminal.Options{
 			Width:    width,
-			Color:    isTerminal && s.env.getenv("NO_COLOR") == "",
-			States:   s.config.States,
-			Location: s.env.now().Location(),
+			Color:    isTerminal && t.env.getenv("NO_COLOR") == "",
+			States:   t.config.States,
+			Location: t.env.now().Location(),
 		}))
 	}
 	return sinks
 }
 
-func (s *session) run(ctx context.Context, sinks []pipeline.Sink) error {
-	if s.config.Output != "" && s.config.Output != "-" {
-		s.notice("recording to %s", s.config.Output)
+func (t *tracer) run(ctx context.Context, sinks []pipeline.Sink) error {
+	if t.config.Output != "" && t.config.Output != "-" {
+		t.notice("recording to %s", t.config.Output)
 	}
-	err := pipeline.Run(ctx, s, sinks...)
-	if s.env.getenv("PORTTRACE_BPF_STATS") == "1" {
-		s.writeStats()
+	err := pipeline.Run(ctx, t, sinks...)
+	if t.env.getenv("PORTTRACE_BPF_STATS") == "1" {
+		t.writeStats()
 	}
-	cut := s.config.Output != "" && sinks[0].Flush() != nil // it says again what Write said
-	s.sumUp(cut)
-	if s.failed != nil {
-		return s.failed
+	cut := t.config.Output != "" && sinks[0].Flush() != nil // it says again what Write said
+	t.sumUp(cut)
+	if t.failed != nil {
+		return t.failed
 	}
 	return err
 }
 
 // begin describes the trace and hands over what is held at its start.
-func (s *session) begin(emit func(*lifetime.Record)) error {
-	start, err := s.startRecord()
+func (t *tracer) begin(emit func(*lifetime.Record)) error {
+	start, err := t.startRecord()
 	if err != nil {
 		return err
 	}
 	emit(&start)
-	s.checkNetNS(start.Start.Pools)
-	if err := s.firstLook(start.Start.Pools, s.through(emit)); err != nil {
+	t.checkNetNS(start.Start.Pools)
+	if err := t.firstLook(start.Start.Pools, t.through(emit)); err != nil {
 		return err
 	}
-	s.notice("tracing")
-	if s.config.Duration > 0 {
-		time.AfterFunc(s.config.Duration, s.live.Stop)
+	t.notice("tracing")
+	if t.config.Duration > 0 {
+		time.AfterFunc(t.config.Duration, t.live.Stop)
 	}
 	return nil
 }
 
 // firstLook hands over what is held already, after the answer about ports if a person
 // asked for it.
-func (s *session) firstLook(pools []lifetime.Range, rows func(*lifetime.Record)) error {
-	if s.config.Show != showTable || s.config.Ports.Empty() {
-		return s.live.Snapshot(rows)
+func (t *tracer) firstLook(pools []lifetime.Range, rows func(*lifetime.Record)) error {
+	if t.config.Show != showTable || t.config.Ports.Empty() {
+		return t.live.Snapshot(rows)
 	}
 	var held []lifetime.Record
-	err := s.live.Snapshot(func(r *lifetime.Record) { held = append(held, keep(r)) })
+	err := t.live.Snapshot(func(r *lifetime.Record) { held = append(held, keep(r)) })
 	if err == nil {
-		err = terminal.WritePorts(s.env.stdout, s.portAnswers(pools))
+		err = terminal.WritePorts(t.env.stdout, t.portAnswers(pools))
 	}
 	for i := range held { // also after an error: the recording is to be whole
 		rows(&held[i])
@@ -232,53 +232,53 @@ func keep(r *lifetime.Record) lifetime.Record {
 
 // Next implements pipeline.Source. An error ends the trace as a signal does, so that the
 // recording gets its tail and its end.
-func (s *session) Next(emit func(*lifetime.Record)) error {
-	err := s.next(emit)
-	if err == nil || errors.Is(err, io.EOF) || s.failed != nil {
+func (t *tracer) Next(emit func(*lifetime.Record)) error {
+	err := t.next(emit)
+	if err == nil || errors.Is(err, io.EOF) || t.failed != nil {
 		return err
 	}
-	s.failed = err
-	s.live.Stop()
+	t.failed = err
+	t.live.Stop()
 	return nil
 }
 
-func (s *session) next(emit func(*lifetime.Record)) error {
-	if !s.begun {
-		s.begun = true
-		return s.begin(emit)
+func (t *tracer) next(emit func(*lifetime.Record)) error {
+	if !t.begun {
+		t.begun = true
+		return t.begin(emit)
 	}
-	if err := s.live.Next(s.through(emit)); err != nil {
+	if err := t.live.Next(t.through(emit)); err != nil {
 		return err
 	}
-	now := s.clock.Wall(ktime.Now())
-	if s.book.NeedsStates(now) {
-		if err := s.live.Refresh(); err != nil {
+	now := t.clock.Wall(ktime.Now())
+	if t.book.NeedsStates(now) {
+		if err := t.live.Refresh(); err != nil {
 			return err
 		}
 	}
-	s.book.Report(now, s.filtered(emit))
+	t.book.Report(now, t.filtered(emit))
 	return nil
 }
 
 // Stop implements pipeline.Source.
-func (s *session) Stop() { s.live.Stop() }
+func (t *tracer) Stop() { t.live.Stop() }
 
 // through leads records through the pools, then the filter, to emit.
-func (s *session) through(emit func(*lifetime.Record)) func(*lifetime.Record) {
-	shown := s.filtered(emit)
-	return func(r *lifetime.Record) { s.book.Observe(r, shown) }
+func (t *tracer) through(emit func(*lifetime.Record)) func(*lifetime.Record) {
+	shown := t.filtered(emit)
+	return func(r *lifetime.Record) { t.book.Observe(r, shown) }
 }
 
-func (s *session) filtered(emit func(*lifetime.Record)) func(*lifetime.Record) {
+func (t *tracer) filtered(emit func(*lifetime.Record)) func(*lifetime.Record) {
 	noting := func(r *lifetime.Record) {
 		if r.Type == lifetime.End {
 			end := *r.End
-			s.end = &end
+			t.end = &end
 		}
 		emit(r)
 	}
-	if s.filter == nil {
+	if t.filter == nil {
 		return noting
 	}
-	return func(r *lifetime.Record) { s.filter.Apply(r, noting) }
+	return func(r *lifetime.Record) { t.filter.Apply(r, noting) }
 }
