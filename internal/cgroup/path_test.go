@@ -9,18 +9,16 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"porttrace/internal/testutil/need"
 )
 
 // openPaths skips where the answer depends on the machine and not on us.
 func openPaths(t *testing.T) *Paths {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("opening a cgroup by its id needs root")
-	}
+	need.Root(t, "a cgroup is opened by its id")
 	p, err := OpenPaths()
-	if errors.Is(err, ErrNotMounted) {
-		t.Skip("cgroup v2 is not mounted here")
-	}
+	need.That(t, !errors.Is(err, ErrNotMounted), "cgroup v2, mounted")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +51,7 @@ func ownCgroup(t *testing.T) string {
 			return strings.TrimSpace(path)
 		}
 	}
-	t.Skip("this process is in no cgroup v2")
+	need.That(t, false, "a cgroup v2 that this process is in")
 	return ""
 }
 
@@ -76,9 +74,7 @@ func TestPathOfTheRoot(t *testing.T) {
 func TestPathOfOneThatWent(t *testing.T) {
 	p := openPaths(t)
 	dir, err := os.MkdirTemp(p.root, "porttrace-test-")
-	if err != nil {
-		t.Skipf("making a cgroup: %v", err)
-	}
+	need.That(t, err == nil, "a cgroup of our own")
 	id := idOf(t, dir)
 	if got, ok := p.Path(id); !ok || got != "/"+filepath.Base(dir) {
 		t.Errorf("alive: got %q, %t, want /%s", got, ok, filepath.Base(dir))
@@ -117,9 +113,7 @@ func TestPathsAtOnce(t *testing.T) {
 }
 
 func TestOpenRootIsAHierarchy(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("a private mount needs root")
-	}
+	need.Root(t, "a private mount")
 	path, done, err := OpenRoot()
 	if err != nil {
 		t.Fatal(err)

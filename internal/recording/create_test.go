@@ -5,12 +5,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"porttrace/internal/testutil/need"
 )
 
 func TestDefaultName(t *testing.T) {
@@ -108,14 +111,27 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func TestCreateInReadOnlyFolder(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root writes to any folder; TestSudo covers the refusal for a user")
-	}
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil {
+	dir, err := os.MkdirTemp("", "porttrace-test-") // every user may come this far
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := Create(filepath.Join(dir, "x"), Options{})
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	refused := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread and its user go together
+		if os.Geteuid() == 0 {
+			if err := unix.Setfsuid(testUID); err != nil {
+				refused <- err
+				return
+			}
+		}
+		_, err := Create(filepath.Join(dir, "x"), Options{})
+		refused <- err
+	}()
+	err = <-refused
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "is not writable") {
 		t.Error(err)
 	}
@@ -147,9 +163,7 @@ func TestDiscard(t *testing.T) {
 
 func TestDiskFull(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skipf("no /dev/full here: %v", err)
-	}
+	need.That(t, err == nil, "/dev/full")
 	f := &File{f: full, Writer: NewWriter(full)}
 	if err := f.Write(examples()[0]); err != nil {
 		t.Fatal(err)
@@ -163,9 +177,7 @@ func TestDiskFull(t *testing.T) {
 const testUID, testGID = 54321, 54322
 
 func TestSudo(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to give files away")
-	}
+	need.Root(t, "files are given away")
 	asUser := Options{SudoUID: "54321", SudoGID: "54322"}
 	// The user can reach it, unlike a folder of the tests.
 	base, err := os.MkdirTemp("/tmp", "porttrace-recording-")
@@ -213,9 +225,7 @@ func TestSudo(t *testing.T) {
 }
 
 func TestSudoVariablesAreParsedStrictly(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("they count only for root")
-	}
+	need.Root(t, "they count only for root")
 	dir := t.TempDir()
 	for _, bad := range []Options{
 		{"1000", ""}, {"", "1000"}, {"-1", "1000"}, {"+1", "1000"}, {"01000", "1000"}, {" 1000", "1000"},

@@ -31,10 +31,17 @@ var mapped = netip.MustParseAddr("::ffff:127.0.0.1")
 // inFamilies runs a scenario over IPv4, IPv6, and IPv4 through an IPv6 socket.
 func inFamilies(t *testing.T, run func(t *testing.T, addr netip.Addr)) {
 	t.Helper()
-	for _, f := range []struct {
-		name string
-		addr netip.Addr
-	}{{"v4", v4}, {"v6", v6}, {"mapped", mapped}} {
+	inThese(t, []family{{"v4", v4}, {"v6", v6}, {"mapped", mapped}}, run)
+}
+
+type family struct {
+	name string
+	addr netip.Addr
+}
+
+func inThese(t *testing.T, families []family, run func(t *testing.T, addr netip.Addr)) {
+	t.Helper()
+	for _, f := range families {
 		t.Run(f.name, func(t *testing.T) {
 			if f.addr.Is6() {
 				_, err := os.Stat("/proc/net/if_inet6")
