@@ -10,6 +10,12 @@ import (
 func newSize() pflag.Value     { return new(Size) }
 func newDuration() pflag.Value { return new(Duration) }
 func newFile() pflag.Value     { return new(File) }
+func newFileSize() pflag.Value { return new(FileSize) }
+
+func newCount() pflag.Value {
+	c := NewCount(1 << 24)
+	return &c
+}
 
 func TestSize(t *testing.T) {
 	runSetCases(t, newSize, []setCase{
@@ -35,6 +41,33 @@ func TestSize(t *testing.T) {
 		{name: "negative", set: []string{"-1M"}, wantErr: "want bytes"},
 		{name: "only a unit", set: []string{"M"}, wantErr: "want bytes"},
 		{name: "empty", set: []string{""}, wantErr: "want bytes"},
+	})
+}
+
+func TestFileSize(t *testing.T) {
+	runSetCases(t, newFileSize, []setCase{
+		{name: "M", set: []string{"100M"}, want: "100MiB"},
+		{name: "not rounded", set: []string{"65537"}, want: "65537"},
+		{name: "lowest", set: []string{"4K"}, want: "4KiB"},
+		{name: "highest", set: []string{"1T"}, want: "1TiB"},
+		{name: "too small", set: []string{"4095"}, wantErr: "4KiB to 1TiB"},
+		{name: "too large", set: []string{"2TiB"}, wantErr: "4KiB to 1TiB"},
+		{name: "zero", set: []string{"0"}, wantErr: "4KiB to 1TiB"},
+		{name: "word", set: []string{"big"}, wantErr: "want bytes"},
+	})
+}
+
+func TestCount(t *testing.T) {
+	runSetCases(t, newCount, []setCase{
+		{name: "one", set: []string{"1"}, want: "1"},
+		{name: "highest", set: []string{"16777216"}, want: "16777216"},
+		{name: "the last counts", set: []string{"7", "9"}, want: "9"},
+		{name: "zero", set: []string{"0"}, wantErr: "from 1 to 16777216"},
+		{name: "too large", set: []string{"16777217"}, wantErr: "from 1 to 16777216"},
+		{name: "overflows", set: []string{"99999999999999999999"}, wantErr: "from 1 to 16777216"},
+		{name: "negative", set: []string{"-1"}, wantErr: "from 1 to 16777216"},
+		{name: "word", set: []string{"many"}, wantErr: "from 1 to 16777216"},
+		{name: "empty", set: []string{""}, wantErr: "from 1 to 16777216"},
 	})
 }
 
@@ -88,3 +121,7 @@ func FuzzFile(f *testing.F) { fuzzValue(f, newFile, "a", "-") }
 func FuzzChoice(f *testing.F) {
 	fuzzValue(f, func() pflag.Value { c := NewChoice("a", "b"); return &c }, "a", "b")
 }
+
+func FuzzFileSize(f *testing.F) { fuzzValue(f, newFileSize, "100M", "1TiB", "4097") }
+
+func FuzzCount(f *testing.F) { fuzzValue(f, newCount, "1", "16777216", "007") }

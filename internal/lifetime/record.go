@@ -85,6 +85,7 @@ type Record struct {
 // StartInfo is the first record.
 type StartInfo struct {
 	Schema  int
+	Part    int // of a rotated recording, from 1; 0: the only one
 	Version string
 	Host    string
 	BootID  string
@@ -146,11 +147,12 @@ type PoolInfo struct {
 	Exhausts   time.Duration // negative: not on this trend
 }
 
-// LostInfo is what could not be recorded since the last such record.
+// LostInfo is what could not be recorded since the last such record, or, with no
+// events, what was put right after it.
 type LostInfo struct {
 	Events     uint64
-	Where      string // "ring", "map", "recursion"
-	Reconciled uint64 // holds put right since
+	Where      string // "ring", "map", "recursion", "hidden", "recording"; "" unknown
+	Reconciled int64  // holds put right; negative: not known yet
 }
 
 // EndInfo is the last record: the totals.
@@ -161,5 +163,8 @@ type EndInfo struct {
 	Held        uint64
 	Failures    uint64
 	Lost        uint64
-	Complete    bool // nothing was lost
+	Reconciled  uint64 // holds found gone, or found held, that no event told
+	// Discrepancies are those of Reconciled that no loss explains: a hook missed them.
+	Discrepancies uint64
+	Complete      bool // nothing was lost or missed
 }

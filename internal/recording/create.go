@@ -3,35 +3,30 @@ package recording
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"porttrace/internal/pipeline"
 )
 
-var _ pipeline.Sink = (*File)(nil)
-
-// fileMode lets the owner write and the group read: a recording names every user's
-// processes and peers.
-const fileMode = 0o640
-
-// Options say for whom a recording is made.
+// Options say for whom a recording is made, and how long it may get.
 type Options struct {
 	// SudoUID and SudoGID are the variables SUDO_UID and SUDO_GID, "" where unset.
 	// They count only where the process runs as root.
 	SudoUID, SudoGID string
-}
 
-// File is a recording on disk. It is for one goroutine.
-type File struct {
-	*Writer
-	f      *os.File
-	closed bool
-	err    error
+	// RotateSize is the size in bytes, as on the disk, at which a part is set aside and
+	// the next one begun; 0 is never. Plain parts exceed it by less than a line, and
+	// compressed ones by less than 256 KiB of lines.
+	RotateSize int64
+	// RotateKeep is how many parts set aside are kept besides the present one. Older
+	// ones that this process made are removed; 0 keeps all.
+	RotateKeep int
+
+	// Notice is told, in one line without its end, what does not go as it should while
+	// tracing goes on. It is called from goroutines of the File's own and from the one
+	// that calls its methods, at times from several at once. Nil: nobody is told.
+	Notice func(format string, args ...any)
 }
 
 // DefaultName returns the name of a recording begun now, in the current folder.
@@ -49,130 +44,19 @@ func DefaultName(now time.Time) string {
 // a folder or a link under their control, changed at any moment, leads to nothing they
 // could not reach themselves. Elsewhere (a folder of root's) it is made by root and then
 // handed over: whoever traces under sudo is to read the recording without sudo. Invalid
-// sudo variables are an error: a guess would give the recording to the wrong user.
+// sudo variables are an error: a guess would give the recording to the wrong user. All
+// this holds for later parts too, and they stay in the folder, wherever it is moved.
 func Create(path string, opts Options) (*File, error) {
 	user, err := opts.invoker()
 	if err != nil {
 		return nil, fmt.Errorf("creating recording %q: %w", path, err)
 	}
-	fd, err := openFor(user, path)
+	k, err := newKeeper(path, user, opts)
 	if err != nil {
 		return nil, fmt.Errorf("creating recording %q: %w%s", path, err, advice(path, err))
 	}
-	f := &File{f: os.NewFile(uintptr(fd), path)}
-	if !strings.HasSuffix(path, ".zst") {
-		f.Writer = NewWriter(f.f)
-		return f, nil
-	}
-	if f.Writer, err = NewZstdWriter(f.f); err != nil {
-		return nil, errors.Join(err, f.f.Close())
-	}
-	return f, nil
-}
-
-// Name returns the path as given to Create.
-func (f *File) Name() string { return f.f.Name() }
-
-// Close flushes, waits until the file is on the disk, and closes it. Waiting matters
-// once, at the end: a full quota or a dying disk may speak up only then, and whoever is
-// told that the trace is recorded may pull the plug. A second call returns what the
-// first did.
-func (f *File) Close() error {
-	if f.closed {
-		return f.err
-	}
-	f.closed = true
-	err := f.Writer.Close()
-	if err == nil {
-		err = f.sync()
-	}
-	if cerr := f.f.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("closing recording: %w", cerr)
-	}
-	f.err = err
-	return err
-}
-
-// Discard closes and removes a recording that is to hold nothing. If the name has come
-// to mean another file, as whoever owns a folder on the way can bring about, that file
-// stays.
-func (f *File) Discard() error {
-	path := f.f.Name()
-	var mine, there unix.Stat_t
-	err := unix.Fstat(int(f.f.Fd()), &mine)
-	f.closed = true
-	f.err = errors.Join(err, f.f.Close())
-	if f.err != nil {
-		return f.err
-	}
-	dir, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("removing recording %q: %w", path, err)
-	}
-	defer unix.Close(dir)
-	name := filepath.Base(path)
-	err = unix.Fstatat(dir, name, &there, unix.AT_SYMLINK_NOFOLLOW)
-	if err == nil && there.Dev == mine.Dev && there.Ino == mine.Ino {
-		err = unix.Unlinkat(dir, name, 0)
-	}
-	if err != nil && err != unix.ENOENT {
-		return fmt.Errorf("removing recording %q: %w", path, err)
-	}
-	return nil
-}
-
-func (f *File) sync() error {
-	err := f.f.Sync()
-	// Some FUSE and network file systems have no fsync; that is no fault of the file.
-	if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOTSUP) {
-		return nil
-	}
-	return fmt.Errorf("saving recording: %w", err)
-}
-
-// openFor creates path with the rights of user and so as the user's own, or where these
-// do not suffice, with the process's own rights, handed over to the user. A nil user is
-// the process's own.
-func openFor(user *invoker, path string) (int, error) {
-	if user == nil {
-		return openNew(path)
-	}
-	fd, err := user.open(path)
-	if err == nil || !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
-		return fd, err
-	}
-	if fd, err = openNew(path); err != nil {
-		return -1, err
-	}
-	if err := unix.Fchown(fd, user.uid, user.gid); err != nil && !isMountersChoice(err) {
-		unix.Close(fd)
-		return -1, fmt.Errorf("giving it to the user who ran sudo: %w", err)
-	}
-	return fd, nil
-}
-
-// isMountersChoice tells whether root was refused to change a file's owner or mode
-// because the file system has none (vfat, CIFS): who mounted it has decided.
-func isMountersChoice(err error) bool {
-	return err == unix.EPERM || err == unix.ENOTSUP || err == unix.ENOSYS
-}
-
-// openNew creates path. O_EXCL alone follows no link of that name; O_NOFOLLOW says so
-// to whoever reads this.
-func openNew(path string) (int, error) {
-	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := unix.Open(path, flags, 0o600)
-	for err == unix.EINTR {
-		fd, err = unix.Open(path, flags, 0o600)
-	}
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.Fchmod(fd, fileMode); err != nil && !isMountersChoice(err) {
-		unix.Close(fd)
-		return -1, fmt.Errorf("setting its mode: %w", err)
-	}
-	return fd, nil
+	go k.run()
+	return &File{k: k, b: k.q.take()}, nil
 }
 
 // advice follows an error with what to do about it.
@@ -185,6 +69,8 @@ func advice(path string, err error) string {
 		return ": a recording overwrites nothing: choose another name with -o"
 	case errors.Is(err, unix.EISDIR):
 		return ": this names a folder: add a file name to -o"
+	case errors.Is(err, unix.ENOENT) && isThere(folder): // removed around us, or like /proc
+		return fmt.Sprintf(": nothing can be made in %q: choose another folder with -o", folder)
 	case errors.Is(err, unix.ENOENT):
 		return fmt.Sprintf(": there is no folder %q: make it, or choose another with -o", folder)
 	case errors.Is(err, unix.ENOTDIR):
@@ -195,4 +81,9 @@ func advice(path string, err error) string {
 		return ": make room, or choose a folder on another disk with -o"
 	}
 	return ": choose another file with -o"
+}
+
+func isThere(folder string) bool {
+	var st unix.Stat_t
+	return unix.Stat(folder, &st) == nil
 }

@@ -161,35 +161,31 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-func TestDiskFull(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	need.That(t, err == nil, "/dev/full")
-	f := &File{f: full, Writer: NewWriter(full)}
-	if err := f.Write(examples()[0]); err != nil {
-		t.Fatal(err)
-	}
-	first := f.Close()
-	if !errors.Is(first, unix.ENOSPC) || f.Close() != first {
-		t.Error(first)
-	}
-}
-
 const testUID, testGID = 54321, 54322
 
-func TestSudo(t *testing.T) {
+// sudoFolders returns two folders that the user of the tests can reach, unlike those of
+// the tests: one of that user and one of root.
+func sudoFolders(t *testing.T) (mine, roots string) {
+	t.Helper()
 	need.Root(t, "files are given away")
-	asUser := Options{SudoUID: "54321", SudoGID: "54322"}
-	// The user can reach it, unlike a folder of the tests.
 	base, err := os.MkdirTemp("/tmp", "porttrace-recording-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
-	mine, roots := filepath.Join(base, "mine"), filepath.Join(base, "roots")
+	mine, roots = filepath.Join(base, "mine"), filepath.Join(base, "roots")
 	err = errors.Join(os.Chmod(base, 0o755), os.Mkdir(mine, 0o700), os.Mkdir(roots, 0o775),
-		os.Chmod(roots, 0o775), os.Chown(mine, testUID, testGID),
-		os.Symlink(roots, filepath.Join(mine, "trap")))
+		os.Chmod(roots, 0o775), os.Chown(mine, testUID, testGID))
 	if err != nil {
+		t.Fatal(err)
+	}
+	return mine, roots
+}
+
+func TestSudo(t *testing.T) {
+	asUser := Options{SudoUID: "54321", SudoGID: "54322"}
+	mine, roots := sudoFolders(t)
+	if err := os.Symlink(roots, filepath.Join(mine, "trap")); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{
@@ -227,11 +223,11 @@ func TestSudo(t *testing.T) {
 func TestSudoVariablesAreParsedStrictly(t *testing.T) {
 	need.Root(t, "they count only for root")
 	dir := t.TempDir()
-	for _, bad := range []Options{
+	for _, bad := range [][2]string{
 		{"1000", ""}, {"", "1000"}, {"-1", "1000"}, {"+1", "1000"}, {"01000", "1000"}, {" 1000", "1000"},
 		{"0x3e8", "1000"}, {"4294967295", "1000"}, {"4294967296", "1000"}, {"root", "root"}, {"1000", "1_000"},
 	} {
-		if _, err := Create(filepath.Join(dir, "x"), bad); err == nil || !strings.Contains(err.Error(), "unset SUDO_UID and SUDO_GID") {
+		if _, err := Create(filepath.Join(dir, "x"), Options{SudoUID: bad[0], SudoGID: bad[1]}); err == nil || !strings.Contains(err.Error(), "unset SUDO_UID and SUDO_GID") {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}

@@ -9,18 +9,36 @@ import (
 	"porttrace/internal/lifetime"
 )
 
-// maxInterned bounds the strings that the decoder shares between records.
-const maxInterned = 1 << 14
-
 // decoder turns lines into records.
 type decoder struct {
-	s        scanner
-	line     holdLine
-	interned map[string]string
+	fast  fastLine
+	texts texts
+	addrs map[string]netip.Addr // see addr
+	s     scanner
+	line  holdLine
+	out   lifetime.Record // of lines about holds
+	hold  lifetime.Hold   // out's
 }
 
-// decode returns the record of one line, nil if it is of a kind this version skips.
+// decode returns the record of one line, nil if it is of a kind this version skips. A
+// record about a hold is valid until the next call.
 func (d *decoder) decode(line []byte) (*lifetime.Record, error) {
+	if n := d.laidOut(line, true); n > 0 && n == len(line) {
+		return &d.out, nil
+	}
+	return d.scan(line)
+}
+
+// laidOut puts the record of the line that b begins with into d.out, if it is about a
+// hold and just as the writer makes it. It returns the length of the line, or 0. See
+// fastLine.read.
+func (d *decoder) laidOut(b []byte, whole bool) int {
+	d.fast.texts = &d.texts
+	return d.fast.read(b, whole, &d.out, &d.hold)
+}
+
+// scan is decode for lines of any layout.
+func (d *decoder) scan(line []byte) (*lifetime.Record, error) {
 	d.s.reset(line)
 	typ := d.typ()
 	if d.s.err != nil {
@@ -56,7 +74,7 @@ func (d *decoder) record(typ string) (*lifetime.Record, error) {
 	case "start":
 		return d.start()
 	case "held", "assign", "state", "release":
-		return d.hold(typ)
+		return d.holdRecord(typ)
 	case "failure":
 		return d.failure()
 	case "pool":
@@ -81,7 +99,7 @@ type holdLine struct {
 	last  event.State // see states
 }
 
-func (d *decoder) hold(typ string) (*lifetime.Record, error) {
+func (d *decoder) holdRecord(typ string) (*lifetime.Record, error) {
 	l := &d.line
 	*l = holdLine{hold: lifetime.Hold{Search: -1}}
 	for key := range d.s.fields() {
@@ -105,16 +123,12 @@ func (d *decoder) hold(typ string) (*lifetime.Record, error) {
 	default:
 		return nil, nil
 	}
-	return l.record()
+	return &d.out, l.record(&d.out, &d.hold)
 }
 
-// record keeps of the line what its type has.
-func (l *holdLine) record() (*lifetime.Record, error) {
-	out := &struct {
-		lifetime.Record
-		hold lifetime.Hold
-	}{l.Record, l.hold}
-	r, h := &out.Record, &out.hold
+// record keeps of the line what its type has, in r and h.
+func (l *holdLine) record(r *lifetime.Record, h *lifetime.Hold) error {
+	*r, *h = l.Record, l.hold
 	r.Hold = h
 	h.NetNS, h.Proto, h.Src = l.netns, l.proto, l.src
 	h.Dst = netip.AddrPortFrom(l.dst, l.dstPort)
@@ -135,7 +149,7 @@ func (l *holdLine) record() (*lifetime.Record, error) {
 	if r.Type != lifetime.Release && r.Type != lifetime.HeldAtEnd {
 		h.States = [event.States]time.Duration{}
 	}
-	return r, err
+	return err
 }
 
 func (d *decoder) holdField(key []byte, l *holdLine) bool {

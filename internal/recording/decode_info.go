@@ -21,6 +21,8 @@ func (d *decoder) start() (*lifetime.Record, error) {
 				s.key = s.key[:0]
 				s.fail("%w", errSchema(schema))
 			}
+		case "part":
+			info.Part = d.int()
 		case "version":
 			info.Version = d.text()
 		case "host":
@@ -174,7 +176,7 @@ func (d *decoder) pool() *lifetime.Record {
 }
 
 func (d *decoder) lost() *lifetime.Record {
-	s, info := &d.s, &lifetime.LostInfo{}
+	s, info := &d.s, &lifetime.LostInfo{Reconciled: -1}
 	r := &lifetime.Record{Type: lifetime.Lost, Lost: info}
 	for key := range s.fields() {
 		switch string(key) {
@@ -183,7 +185,7 @@ func (d *decoder) lost() *lifetime.Record {
 		case "where":
 			info.Where = d.text()
 		case "reconciled":
-			info.Reconciled = s.uint(64)
+			info.Reconciled = s.count()
 		default:
 			if !d.common(key, r) {
 				s.skip()
@@ -210,6 +212,10 @@ func (d *decoder) endRecord() *lifetime.Record {
 			info.Failures = s.uint(64)
 		case "lost":
 			info.Lost = s.uint(64)
+		case "reconciled":
+			info.Reconciled = s.uint(64)
+		case "discrepancies":
+			info.Discrepancies = s.uint(64)
 		case "complete":
 			info.Complete = s.bool()
 		default:

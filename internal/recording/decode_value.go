@@ -76,14 +76,28 @@ func (o *owner) known() (lifetime.Owner, error) {
 	return o.Owner, nil
 }
 
+// maxAddrs bounds the addresses that the scanner's path remembers; netip cannot read
+// one without allocating.
+const maxAddrs = 1 << 12
+
 func (d *decoder) addr() netip.Addr {
 	b := d.s.bytes()
 	if d.s.err != nil || len(b) == 0 {
 		return netip.Addr{}
 	}
-	var a netip.Addr
-	if err := a.UnmarshalText(b); err != nil {
+	if a, ok := d.addrs[string(b)]; ok {
+		return a
+	}
+	a, err := netip.ParseAddr(string(b))
+	if err != nil {
 		d.s.fail("%q is no IP address", b)
+		return netip.Addr{}
+	}
+	if d.addrs == nil || len(d.addrs) >= maxAddrs {
+		d.addrs = make(map[string]netip.Addr)
+	}
+	if len(b) <= len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") {
+		d.addrs[string(b)] = a.Unmap().WithZone("")
 	}
 	return a.Unmap().WithZone("")
 }
@@ -98,28 +112,17 @@ func (d *decoder) wall() ktime.Wall {
 		d.s.fail("%q is no time as of RFC 3339", b)
 		return 0
 	}
-	if sec := t.Unix(); sec <= math.MinInt64/int64(time.Second) || sec >= math.MaxInt64/int64(time.Second) {
+	if !inWall(t.Unix()) {
 		d.s.fail("%q is out of range", b)
 		return 0
 	}
 	return ktime.Wall(t.UnixNano())
 }
 
-// text reads a string of others. Most are the same from line to line.
-func (d *decoder) text() string {
-	b := d.s.bytes()
-	if text, ok := d.interned[string(b)]; ok || len(b) == 0 {
-		return text
-	}
-	text := string(b)
-	if len(d.interned) >= maxInterned {
-		clear(d.interned)
-	}
-	if d.interned == nil {
-		d.interned = make(map[string]string)
-	}
-	if len(text) <= 256 {
-		d.interned[text] = text
-	}
-	return text
+// inWall tells whether all of a second since 1970 can be told in nanoseconds.
+func inWall(sec int64) bool {
+	return sec > math.MinInt64/int64(time.Second) && sec < math.MaxInt64/int64(time.Second)
 }
+
+// text reads a string of others.
+func (d *decoder) text() string { return d.texts.share(d.s.bytes()) }

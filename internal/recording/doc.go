@@ -2,6 +2,10 @@
 // writer is a sink, the reader a source of the same records, and writing then reading
 // is identity over what the schema keeps.
 //
+// A File is made for disks that fill up, stall or break: see there. It may come in parts,
+// numbered from 1 in their start records; the newest one has the name given, and what is
+// missing in any of them is told by lost records whose place is "recording".
+//
 // What the schema does not keep reads as unknown: Hold.State of assign records (BOUND),
 // Hold.Search of all but assign records (-1), Hold.States of all but release and
 // held-at-end records, every owner field where the PID is unknown, and the zone of an
@@ -22,6 +26,10 @@
 // a state record of an unknown state is skipped rather than told wrong, unknown names
 // in "states" are left out, and only a held record falls back to BOUND. A start record
 // of a newer schema is an error.
+//
+// Lines about holds that are laid out just as the writer does it, nearly all of a
+// recording, are read by comparing bytes with what is expected there; all others, by a
+// strict scanner of JSON. Which of the two reads a line makes no difference but in time.
 package recording
 
 // Schema is the version of the recording's format that this package writes and reads.

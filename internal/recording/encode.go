@@ -109,6 +109,9 @@ func appendStates(dst []byte, h *lifetime.Hold) []byte {
 
 func appendStart(dst []byte, s *lifetime.StartInfo) []byte {
 	dst = appendInt(dst, `,"schema":`, int64(s.Schema))
+	if s.Part != 0 {
+		dst = appendInt(dst, `,"part":`, int64(s.Part))
+	}
 	dst = appendText(dst, `,"version":`, s.Version)
 	dst = appendText(dst, `,"host":`, s.Host)
 	dst = appendText(dst, `,"boot_id":`, s.BootID)
@@ -171,7 +174,7 @@ func appendPool(dst []byte, p *lifetime.PoolInfo) []byte {
 func appendLost(dst []byte, l *lifetime.LostInfo) []byte {
 	dst = appendUint(dst, `,"events":`, l.Events)
 	dst = appendText(dst, `,"where":`, l.Where)
-	return appendUint(dst, `,"reconciled":`, l.Reconciled)
+	return appendCount(dst, `,"reconciled":`, l.Reconciled)
 }
 
 func appendEnd(dst []byte, e *lifetime.EndInfo) []byte {
@@ -181,6 +184,8 @@ func appendEnd(dst []byte, e *lifetime.EndInfo) []byte {
 	dst = appendUint(dst, `,"held":`, e.Held)
 	dst = appendUint(dst, `,"failures":`, e.Failures)
 	dst = appendUint(dst, `,"lost":`, e.Lost)
+	dst = appendUint(dst, `,"reconciled":`, e.Reconciled)
+	dst = appendUint(dst, `,"discrepancies":`, e.Discrepancies)
 	dst = append(dst, `,"complete":`...)
 	return strconv.AppendBool(dst, e.Complete)
 }

@@ -28,7 +28,7 @@ func TestWriteThenReadIsIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range []*Writer{NewWriter(&plain), zw} {
+	for _, w := range []sink{NewWriter(&plain), zw} {
 		for i := range 5000 {
 			if w == zw {
 				break

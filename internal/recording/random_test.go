@@ -38,11 +38,11 @@ func (g generator) record(typ lifetime.Type) *lifetime.Record {
 			AssignRate: g.float(), MeanHeld: g.orUnknown(), Exhausts: g.orUnknown(),
 		}
 	case lifetime.Lost:
-		r.Lost = &lifetime.LostInfo{Events: g.count(), Where: g.text(), Reconciled: g.count()}
+		r.Lost = &lifetime.LostInfo{Events: g.count(), Where: g.text(), Reconciled: int64(g.orUnknown())}
 	case lifetime.End:
 		r.End = &lifetime.EndInfo{
 			BeforeStart: g.count(), Assigned: g.count(), Released: g.count(), Held: g.count(),
-			Failures: g.count(), Lost: g.count(), Complete: g.maybe(),
+			Failures: g.count(), Lost: g.count(), Reconciled: g.count(), Discrepancies: g.count(), Complete: g.maybe(),
 		}
 	}
 	return r
@@ -86,7 +86,7 @@ func (g generator) hold(typ lifetime.Type) *lifetime.Hold {
 
 func (g generator) start() *lifetime.StartInfo {
 	s := &lifetime.StartInfo{
-		Schema: Schema, Version: g.text(), Host: g.text(), BootID: g.text(),
+		Schema: Schema, Part: g.IntN(3), Version: g.text(), Host: g.text(), BootID: g.text(),
 		Kernel: g.text(), Hooks: g.text(), Filter: g.text(),
 	}
 	for range g.IntN(4) {

@@ -7,33 +7,44 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 
 	"porttrace/internal/lifetime"
+	"porttrace/internal/pipeline"
 )
+
+var _ pipeline.Source = (*Reader)(nil)
 
 var zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
 const readSize = 64 << 10
 
+// linesPerCall is how many lines one Next reads at most.
+const linesPerCall = 1024
+
 // errTorn is where the input stops inside something.
 var errTorn = errors.New("torn")
 
-// Reader reads a recording, plain or compressed by zstd. It is for one goroutine.
+// Reader reads a recording, plain or compressed by zstd. Recordings joined in one input,
+// all plain or all compressed, are read on as one, each with its start record; only the
+// last may be cut. It is for one goroutine but for Stop, and has none of its own.
 type Reader struct {
-	in   io.Reader
-	buf  *bufio.Reader // nil: not begun
-	z    *zstd.Decoder // nil: plain
-	long []byte        // a line longer than buf
-	dec  decoder
-	line int
-	torn bool
-	err  error // what Read returns from now on
+	in      io.Reader
+	buf     *bufio.Reader // nil: not begun
+	z       *zstd.Decoder // nil: plain
+	packed  *packed       // what z reads
+	long    []byte        // a line longer than buf
+	dec     decoder
+	line    int
+	torn    bool
+	stopped atomic.Bool
+	err     error // what Read and Next return from now on
 }
 
 // NewReader returns a Reader of r. Whether r is compressed is told by its first bytes,
-// not before the first Read.
+// not before the first Read or Next.
 func NewReader(r io.Reader) *Reader {
 	return &Reader{in: r}
 }
@@ -41,28 +52,77 @@ func NewReader(r io.Reader) *Reader {
 // Read returns the next record, which is the caller's own, and io.EOF at the end. See
 // the package comment for what is skipped. An error names the line, and is final.
 func (r *Reader) Read() (*lifetime.Record, error) {
-	for r.err == nil {
-		var rec *lifetime.Record
-		rec, r.err = r.next()
-		if rec != nil {
-			return rec, nil
+	for r.goesOn() {
+		if rec := r.step(); rec != nil {
+			return own(rec), nil
 		}
-	}
-	if r.err == errTorn {
-		r.torn = true
-		r.err = io.EOF
-	}
-	if r.z != nil {
-		r.z.Close()
-		r.z = nil
 	}
 	return nil, r.err
 }
 
+// own returns a copy of what the decoder reuses.
+func own(rec *lifetime.Record) *lifetime.Record {
+	if rec.Hold == nil {
+		return rec
+	}
+	out := &struct {
+		lifetime.Record
+		hold lifetime.Hold
+	}{*rec, *rec.Hold}
+	out.Hold = &out.hold
+	return &out.Record
+}
+
+// Next implements pipeline.Source: it hands over the records of some lines, at least
+// those already read from the input, and at most 1024. The strings of a record may be
+// kept. Errors are as of Read.
+func (r *Reader) Next(emit func(*lifetime.Record)) error {
+	for n := 0; n < linesPerCall && r.goesOn(); n++ {
+		if n > 0 && r.buf.Buffered() == 0 {
+			break // more may be long in coming: the input may be a pipe
+		}
+		if rec := r.step(); rec != nil {
+			emit(rec)
+		}
+	}
+	return r.err
+}
+
+// Stop implements pipeline.Source: the rest of the recording is not read. It may be
+// called at any time.
+func (r *Reader) Stop() { r.stopped.Store(true) }
+
 // Torn tells whether the end of the recording was skipped because it is damaged: a
-// line or a compressed frame that was not written to its end. It is known once Read
-// has returned io.EOF. A last line that lacks only its newline is whole.
+// line or a compressed frame that was not written to its end. It is known once Read or
+// Next has returned io.EOF. A last line that lacks only its newline is whole.
 func (r *Reader) Torn() bool { return r.torn }
+
+func (r *Reader) goesOn() bool {
+	if r.err == nil && r.stopped.Load() {
+		r.end(io.EOF)
+	}
+	return r.err == nil
+}
+
+// step returns the next line's record, valid until the next call, or nil.
+func (r *Reader) step() *lifetime.Record {
+	rec, err := r.next()
+	if err != nil {
+		r.end(err)
+	}
+	return rec
+}
+
+func (r *Reader) end(err error) {
+	if err == errTorn {
+		r.torn = true
+		err = io.EOF
+	}
+	r.err = err
+	if r.z != nil {
+		r.z.Close()
+	}
+}
 
 // next returns a record, or nil for a line to skip. Its error is about what follows
 // the record, if there is one.
@@ -72,11 +132,22 @@ func (r *Reader) next() (*lifetime.Record, error) {
 			return nil, err
 		}
 	}
+	// Most lines are read where they lie, without looking for their end first.
+	ahead, _ := r.buf.Peek(r.buf.Buffered())
+	if n := r.dec.laidOut(ahead, false); n > 0 {
+		r.line++
+		r.buf.Discard(n)
+		return &r.dec.out, nil
+	}
 	line, err := r.readLine()
 	if err != nil && !ends(err) || len(bytes.TrimSpace(line)) == 0 {
 		return nil, err
 	}
-	rec, bad := r.dec.decode(line)
+	decode := r.dec.decode
+	if len(line) <= len(ahead) {
+		decode = r.dec.scan // it was tried
+	}
+	rec, bad := decode(line)
 	switch {
 	case bad == nil:
 		return rec, err
@@ -91,10 +162,11 @@ func (r *Reader) open() error {
 	head, err := in.Peek(len(zstdMagic))
 	switch {
 	case bytes.Equal(head, zstdMagic):
-		r.z, err = zstd.NewReader(in,
-			zstd.WithDecoderConcurrency(1),
+		r.packed = &packed{in: in}
+		r.z, err = zstd.NewReader(r.packed,
+			zstd.WithDecoderConcurrency(1), // no goroutines
 			zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(128<<20)) // the most that zstd --long makes unasked
+			zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return fmt.Errorf("starting decompression: %w", err)
 		}
@@ -123,26 +195,30 @@ func (r *Reader) readLine() ([]byte, error) {
 	if len(r.long)+len(line) <= maxLine {
 		return append(r.long, line...), r.cause(err)
 	}
-	// A crash may leave any length of zeros at the end of a file: see what this is.
-	for err == bufio.ErrBufferFull {
-		_, err = r.buf.ReadSlice('\n')
+	return nil, r.tooLong(line, err)
+}
+
+// tooLong goes on in a line that is longer than any, from what was read last. A crash
+// may leave any length of zeros at the end of a file, but not of what a frame holds.
+func (r *Reader) tooLong(more []byte, err error) error {
+	for r.z == nil && err == bufio.ErrBufferFull && allZeros(more) {
+		more, err = r.buf.ReadSlice('\n')
 	}
-	switch err := r.cause(err); {
-	case err == nil:
-		return nil, r.wrap(fmt.Errorf("longer than %d bytes", maxLine))
-	case ends(err):
-		return nil, errTorn
-	default:
-		return nil, err
+	if err == io.EOF && r.z == nil && allZeros(more) {
+		return errTorn
 	}
+	if err = r.cause(err); err == nil || ends(err) || err == bufio.ErrBufferFull {
+		err = r.wrap(fmt.Errorf("longer than %d bytes", maxLine))
+	}
+	return err
 }
 
 // cause tells the input's ends from its errors.
 func (r *Reader) cause(err error) error {
 	switch {
-	case err == nil, err == io.EOF:
+	case err == nil, err == io.EOF, err == bufio.ErrBufferFull:
 		return err
-	case r.z != nil && errors.Is(err, io.ErrUnexpectedEOF):
+	case r.z != nil && r.packed.tornBy(err):
 		return errTorn
 	}
 	return r.wrap(err)

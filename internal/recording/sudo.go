@@ -42,27 +42,34 @@ func parseID(name, s string) (int, error) {
 // errNoSwitch is where the process may not take on a user's rights.
 var errNoSwitch = errors.New("taking on the rights of the user who ran sudo")
 
-// open creates path with the user's rights, which the kernel checks at each step of the
-// path in one go, and so as the user's own. The user's further groups do not count.
-func (u *invoker) open(path string) (int, error) {
-	type result struct {
-		fd  int
-		err error
+// try runs fn with the user's rights to files, and where these do not suffice again with
+// the process's own, elevated then being true. A nil user is the process's own.
+func (u *invoker) try(fn func(elevated bool) error) error {
+	if u == nil {
+		return fn(false)
 	}
-	done := make(chan result)
+	err := u.do(func() error { return fn(false) })
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		return fn(true)
+	}
+	return err
+}
+
+// do runs fn with the user's rights, which the kernel checks at each step of a path, and
+// so that what fn makes is the user's own. The user's further groups do not count.
+func (u *invoker) do(fn func() error) error {
+	done := make(chan error)
 	go func() {
 		// The ids of file access belong to the thread. It is never unlocked, so the
 		// runtime ends it with the goroutine, and no other code runs with them.
 		runtime.LockOSThread()
-		if err := u.become(); err != nil {
-			done <- result{-1, err}
-			return
+		err := u.become()
+		if err == nil {
+			err = fn()
 		}
-		fd, err := openNew(path)
-		done <- result{fd, err}
+		done <- err
 	}()
-	r := <-done
-	return r.fd, r.err
+	return <-done
 }
 
 // become gives the calling thread the user's rights to files, for good.
