@@ -14,13 +14,14 @@ static __always_inline int binding(struct bpf_sock_addr *ctx, int family)
 	if (ctx->user_port || !bpf_sk || !wants_proto(ctx->protocol))
 		return 1;
 	sk = address_of(bpf_sk);
-	if (BPF_CORE_READ(sk, __sk_common.skc_num) || binds_address_only(sk))
+	if (BPF_CORE_READ(sk, __sk_common.skc_num) || binds_address_only(sk) ||
+	    !wants_netns(read_netns(&sk->__sk_common, false)))
 		return 1;
 	now = bpf_ktime_get_boot_ns();
 	life = current_life(sk, false, 0, now);
 	if (life && life->phase == PHASE_BINDING) /* it asks again: the last time it got none */
 		fail(life, sk, false, EADDRINUSE);
-	ask(&fresh, PHASE_BINDING, bpf_get_socket_cookie(ctx), PATH_BIND, now);
+	ask(&fresh, sk, PHASE_BINDING, bpf_get_socket_cookie(ctx), PATH_BIND, now);
 	if (family == AF_INET)
 		put_ipv4(fresh.hold.src, ctx->user_ip4);
 	else
@@ -44,7 +45,7 @@ static __always_inline int bound(struct bpf_sock *ctx)
 		return 1; /* an iterator was quicker */
 	if (!asked && !want_explicit)
 		return 1;
-	begin(&fresh.hold, asked, sk, false, asked ? PATH_BIND : PATH_EXPLICIT, STATE_BOUND,
+	begin(&fresh, asked, sk, false, asked ? PATH_BIND : PATH_EXPLICIT, STATE_BOUND,
 	      bpf_get_socket_cookie(ctx), now);
 	if (!wants_port(fresh.hold.port) || !wants_hold(&fresh.hold)) {
 		if (asked)
@@ -57,6 +58,24 @@ static __always_inline int bound(struct bpf_sock *ctx)
 	return 1;
 }
 
+static __always_inline struct listener listener_at(struct sock *sk)
+{
+	struct listener at = {
+		.netns = read_netns(&sk->__sk_common, true),
+		.port = sk->__sk_common.skc_num,
+	};
+
+	return at;
+}
+
+static __always_inline void note_listener(struct sock *sk)
+{
+	struct listener at = listener_at(sk);
+	__u8 yes = 1;
+
+	bpf_map_update_elem(&listeners, &at, &yes, BPF_ANY);
+}
+
 /* listen() worked: inet_listen(). Without bind() before it, it chose the port. */
 static __always_inline void listening(struct bpf_sock_ops *ctx)
 {
@@ -67,9 +86,12 @@ static __always_inline void listening(struct bpf_sock_ops *ctx)
 	if (!bpf_sk || !wants_port(ctx->local_port))
 		return;
 	sk = (struct sock *)bpf_skc_to_tcp_sock(bpf_sk);
-	if (!sk || is_explicit(sk, true) || life_of(sk, true))
+	if (!sk)
 		return;
-	begin(&fresh.hold, NULL, sk, true, PATH_LISTEN, STATE_LISTEN, bpf_get_socket_cookie(ctx),
+	note_listener(sk);
+	if (is_explicit(sk, true) || life_of(sk, true))
+		return;
+	begin(&fresh, NULL, sk, true, PATH_LISTEN, STATE_LISTEN, bpf_get_socket_cookie(ctx),
 	      bpf_ktime_get_boot_ns());
 	if (wants_hold(&fresh.hold))
 		assign(&fresh);

@@ -3,6 +3,18 @@
 
 #include "hold.h"
 
+/* Fast open: the SYN, and with it TCP_CONNECT_CB, may wait for the first write. Not
+ * inlined, as it is rare and wants stack. */
+static __noinline void defer(struct sock *sk, __u64 now)
+{
+	struct life deferred = {};
+
+	if (!wants_netns(read_netns(&sk->__sk_common, true)))
+		return;
+	ask(&deferred, sk, PHASE_CONNECTING, bpf_get_socket_cookie(sk), PATH_CONNECT, now);
+	remember(&deferred);
+}
+
 /* CLOSE -> SYN_SENT, in the caller's context, before the search for a port. */
 static __always_inline void connecting(struct sock *sk, __u64 now)
 {
@@ -19,11 +31,7 @@ static __always_inline void connecting(struct sock *sk, __u64 now)
 	if (life)
 		forget(life); /* bind() fixed the address only */
 	if (BPF_CORE_READ_BITFIELD_PROBED((struct tcp_sock *)sk, fastopen_connect)) {
-		struct life deferred = {};
-
-		/* the SYN, and with it TCP_CONNECT_CB, may wait for the first write */
-		ask(&deferred, PHASE_CONNECTING, bpf_get_socket_cookie(sk), PATH_CONNECT, now);
-		remember(&deferred);
+		defer(sk, now);
 		return;
 	}
 	search = bpf_map_lookup_elem(&searches, &zero);
@@ -52,7 +60,7 @@ static __always_inline void connected(struct bpf_sock_ops *ctx)
 		emit(KIND_TUPLE, REASON_NONE, now, &life->hold);
 	if ((life && life->phase != PHASE_CONNECTING) || is_explicit(sk, true))
 		return;
-	begin(&fresh.hold, life, sk, true, PATH_CONNECT, STATE_SYN_SENT,
+	begin(&fresh, life, sk, true, PATH_CONNECT, STATE_SYN_SENT,
 	      bpf_get_socket_cookie(ctx), life ? life->asked : now);
 	read_dst(&fresh.hold, &sk->__sk_common, true);
 	if (!wants_hold(&fresh.hold)) {
@@ -92,12 +100,12 @@ static __always_inline void connect_failed(struct sock *sk, __u64 now)
 }
 
 /* A fast-open socket closed before it wrote: a whole life that no hook saw begin. */
-static __always_inline void deferred_closed(struct sock *sk, struct life *asked, __u64 now)
+static __noinline void deferred_closed(struct sock *sk, struct life *asked, __u64 now)
 {
 	struct life fresh = {};
 
 	if (read_sport(sk)) {
-		begin(&fresh.hold, asked, sk, true, PATH_CONNECT, STATE_SYN_SENT,
+		begin(&fresh, asked, sk, true, PATH_CONNECT, STATE_SYN_SENT,
 		      asked->hold.cookie, asked->asked);
 		read_dst(&fresh.hold, &sk->__sk_common, true);
 		fresh.hold.port = bpf_ntohs(read_sport(sk));

@@ -13,8 +13,9 @@ enum event_kind {
 	KIND_EXPIRE,      /* the release just reported was that timer's expiry */
 	KIND_FAILURE,     /* no port was found, or the tuple was refused */
 	KIND_PENDING,     /* a UDP socket asks for a port; an iterator must look */
-	KIND_HELD,        /* found by an iterator: held at this moment */
+	KIND_HELD,        /* an iterator confirms it: held at this moment */
 	KIND_TUPLE,       /* connect() gave a socket that had its port a destination */
+	KIND_FOUND,       /* an iterator took it in: no hook had told of it */
 };
 
 /* how the port was chosen */
@@ -88,7 +89,8 @@ struct hold {
 	__u32 netns;               /* inode */
 	__u16 port, dst_port;      /* host order; dst_port 0: dst unknown */
 	__u8 proto, path, state;
-	__u8 pad[5];
+	__u8 unclosed;             /* the kernel's own: no hook sees it close */
+	__u8 pad[4];
 };
 
 struct event {

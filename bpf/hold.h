@@ -117,11 +117,14 @@ static __always_inline bool wants_hold(const struct hold *h)
 	return wants_proto(h->proto) && wants_netns(h->netns) && wants_family(h);
 }
 
-/* Fills in a new hold, in zeroed memory. The owner is who asked for the port in an
+/* Fills in a new life, in zeroed memory. The owner is who asked for the port in an
  * earlier hook, if one did; else the current task. */
-static __always_inline void begin(struct hold *h, const struct life *asked, struct sock *sk,
+static __always_inline void begin(struct life *life, const struct life *asked, struct sock *sk,
 				  bool btf, __u8 path, __u8 state, __u64 cookie, __u64 assigned)
 {
+	struct hold *h = &life->hold;
+
+	life->sk = (__u64)sk;
 	if (asked)
 		h->owner = asked->hold.owner;
 	else
@@ -165,8 +168,10 @@ static __always_inline struct life *current_life(struct sock *sk, bool btf, __u1
 
 /* A port was asked for: remember who and when until a later hook sees the number.
  * life is zeroed memory. */
-static __always_inline void ask(struct life *life, __u32 phase, __u64 cookie, __u8 path, __u64 now)
+static __always_inline void ask(struct life *life, struct sock *sk, __u32 phase, __u64 cookie,
+				__u8 path, __u64 now)
 {
+	life->sk = (__u64)sk;
 	read_owner(&life->hold.owner, bpf_get_current_task_btf());
 	life->hold.cookie = cookie;
 	life->hold.path = path;

@@ -134,14 +134,16 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
+	refcount_t skc_refcnt;
 };
 
-/* who bound it (sk_userlocks), why it ended (sk_err, sk_shutdown), whether it came
+/* who bound it (sk_userlocks), whether it is the kernel's own (sk_kern_sock), why it ended (sk_err, sk_shutdown), whether it came
  * from a listener (a child keeps the listener's sk_max_ack_backlog, sk_clone_lock),
  * whether a UDP socket ever was connected (sk_txhash, __ip4_datagram_connect) */
 struct sock {
 	struct sock_common __sk_common;
 	__u8 sk_userlocks;
+	__u8 sk_kern_sock;
 	int sk_err;
 	__u16 sk_protocol;
 	__u16 sk_type;
@@ -293,6 +295,16 @@ struct bpf_iter__tcp {
 struct bpf_iter__udp {
 	struct bpf_iter_meta *meta;
 	struct udp_sock *udp_sk;
+};
+
+struct bpf_map {
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
 };
 
 #pragma clang attribute pop

@@ -1,21 +1,26 @@
-/* What the iterators do: tell every hold there is, and take in those older than the
- * trace or missed by it. The output of an iterator is a row of struct event. */
+/* What the iterators over the kernel's sockets do: take in holds older than the trace or
+ * missed by it, and settle what no hook sees. The output of an iterator is a row of
+ * struct event. */
 #pragma once
 
+#include "bind.h"
 #include "timewait.h"
 
-static __always_inline void tell(struct bpf_iter_meta *meta, const struct hold *h, __u64 now)
+/* False: there is no room for the row. The kernel then runs the program for this object
+ * again (bpf_seq_read), so it must leave no trace of the first time. */
+static __always_inline bool tell(struct bpf_iter_meta *meta, __u8 kind, const struct hold *h,
+				 __u64 now)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
 
 	if (!s)
-		return;
+		return false;
 	__builtin_memset(&s->event, 0, sizeof(s->event));
 	s->event.time = now;
 	s->event.hold = *h;
-	s->event.kind = KIND_HELD;
+	s->event.kind = kind;
 	enter(&s->event.hold, h->state, now);
-	bpf_seq_write(meta->seq, &s->event, sizeof(s->event));
+	return !bpf_seq_write(meta->seq, &s->event, sizeof(s->event));
 }
 
 /* A socket between the kernel's choice and our hook: the hook will tell. */
@@ -24,11 +29,41 @@ static __always_inline bool is_connecting(struct sock *sk)
 	return sk->__sk_common.skc_state == TCP_SYN_SENT && !syn_left(sk);
 }
 
-/* Children of a listener keep its backlog and lose its lock (sk_clone_lock). */
-static __always_inline bool is_accepted(struct sock *sk)
+/* Children of a listener keep its backlog, which may be 0, and lose its lock
+ * (sk_clone_lock). So does a listener that was disconnected and connects: its path tells. */
+static __always_inline bool is_accepted(struct sock *sk, __u8 path)
 {
-	return sk->sk_protocol == IPPROTO_TCP && sk->sk_max_ack_backlog &&
-	       sk->__sk_common.skc_state != TCP_LISTEN && !is_explicit(sk, true);
+	struct listener at = listener_at(sk);
+
+	if (sk->sk_protocol != IPPROTO_TCP || sk->__sk_common.skc_state == TCP_LISTEN ||
+	    path == PATH_EXPLICIT || path == PATH_CONNECT)
+		return false;
+	return sk->sk_max_ack_backlog || bpf_map_lookup_elem(&listeners, &at);
+}
+
+/* Whether a socket that nobody follows is to be taken in now: a hook may be about to
+ * tell of it, unless the audit before this one found it already. */
+static __always_inline bool is_due(__u64 cookie)
+{
+	__u32 now = audit_number, *before;
+
+	if (look_mode != LOOK_AUDIT)
+		return look_mode == LOOK_FIRST;
+	before = bpf_map_lookup_elem(&strays, &cookie);
+	if (before && *before + 1 == now)
+		return true;
+	if (!before || *before != now) {
+		bpf_map_update_elem(&strays, &cookie, &now, BPF_ANY);
+		__sync_fetch_and_add(&suspects, 1);
+	}
+	return false;
+}
+
+/* A hold that an audit would take in was counted as lost when a hook could not. */
+static __always_inline void refused(void)
+{
+	if (look_mode == LOOK_FIRST)
+		lose(LOSS_MAP);
 }
 
 /* How a socket older than the trace came to its port, as far as it shows. */
@@ -90,6 +125,9 @@ static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
 	if (!wants_hold(h))
 		return;
 	h->cookie = bpf_get_socket_cookie(sk);
+	if (!is_due(h->cookie))
+		return;
+	s->life.sk = (__u64)sk;
 	h->born = now;
 	h->since = now;
 	h->search = ~0ULL;
@@ -99,8 +137,10 @@ static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
 	else
 		find_owner(&h->owner, sk);
 	s->life.phase = PHASE_HELD;
-	if (remember(&s->life))
-		tell(meta, h, now);
+	if (bpf_map_update_elem(&sockets, &h->cookie, &s->life, BPF_NOEXIST))
+		refused();
+	else if (!tell(meta, KIND_FOUND, h, now))
+		bpf_map_delete_elem(&sockets, &h->cookie);
 }
 
 /* A port was asked for, no hook has seen it, and here it is. */
@@ -111,24 +151,13 @@ static __always_inline void resolve(struct sock *sk, const struct life *asked)
 	if (!s)
 		return;
 	__builtin_memset(&s->life, 0, sizeof(s->life));
-	begin(&s->life.hold, asked, sk, true, asked->hold.path, state_of(sk->__sk_common.skc_state),
+	begin(&s->life, asked, sk, true, asked->hold.path, state_of(sk->__sk_common.skc_state),
 	      asked->hold.cookie, asked->asked);
 	read_dst(&s->life.hold, &sk->__sk_common, true);
 	if (wants_port(s->life.hold.port) && wants_hold(&s->life.hold))
 		assign(&s->life);
 	else
 		forget(asked);
-}
-
-static __always_inline void note_listener(struct sock *sk)
-{
-	struct listener at = {
-		.netns = read_netns(&sk->__sk_common, true),
-		.port = sk->__sk_common.skc_num,
-	};
-	__u8 yes = 1;
-
-	bpf_map_update_elem(&listeners, &at, &yes, BPF_ANY);
 }
 
 static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
@@ -155,7 +184,8 @@ static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
 			return;
 		if (sk->sk_protocol == IPPROTO_UDP && settle_udp(&life->hold, sk, true) && want_states)
 			emit(KIND_STATE, REASON_NONE, now, &life->hold);
-		tell(meta, &life->hold, now);
+		if (look_mode == LOOK_STATES)
+			tell(meta, KIND_HELD, &life->hold, now);
 		return;
 	}
 	/* bind() sets inet_sport last: without it the hook has yet to tell */
@@ -163,7 +193,7 @@ static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
 		return;
 	path = path_of(sk);
 	if ((path == PATH_EXPLICIT && !want_explicit) || !wants_port(sk->__sk_common.skc_num) ||
-	    is_accepted(sk) || is_connecting(sk))
+	    is_accepted(sk, path) || is_connecting(sk))
 		return;
 	take_in(meta, sk, task, path, now);
 }
@@ -212,27 +242,42 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 	if (h->path == PATH_EXPLICIT || !wants_port(h->port) || !wants_hold(h))
 		return;
 	h->cookie = bpf_get_socket_cookie(skc);
+	if (!is_due(h->cookie))
+		return;
+	s->tw.tw = (__u64)tw;
 	h->born = now;
 	h->since = now;
 	h->search = ~0ULL;
 	h->state = read_substate(tw);
 	if (!read_tw_key(&key, tw))
 		return;
-	if (bpf_map_update_elem(&time_waits, &key, &s->tw, BPF_NOEXIST)) {
-		lose(LOSS_MAP);
+	if (bpf_map_update_elem(&time_waits, &key, &s->tw, BPF_ANY)) {
+		refused();
 		return;
 	}
 	if (!is_pending(tw)) { /* ended while we took it in: it would never leave */
 		bpf_map_delete_elem(&time_waits, &key);
 		return;
 	}
-	tell(meta, h, now);
+	if (!tell(meta, KIND_FOUND, h, now))
+		bpf_map_delete_elem(&time_waits, &key);
+}
+
+static __always_inline void settle_tw(struct tw_life *life, struct inet_timewait_sock *tw, __u64 now)
+{
+	__u64 since = unseen_tw_since(&life->hold, tw, now);
+
+	if (!since)
+		return;
+	enter(&life->hold, STATE_TIME_WAIT, since);
+	if (want_states)
+		emit(KIND_STATE, REASON_NONE, since, &life->hold);
 }
 
 static __always_inline void look_tw(struct bpf_iter_meta *meta, struct inet_timewait_sock *tw,
 				    struct sock_common *skc)
 {
-	__u64 now = bpf_ktime_get_boot_ns(), since;
+	__u64 now = bpf_ktime_get_boot_ns();
 	struct tw_key key = {};
 	struct tw_life *life = NULL;
 
@@ -240,17 +285,13 @@ static __always_inline void look_tw(struct bpf_iter_meta *meta, struct inet_time
 		return;
 	if (read_tw_key(&key, tw))
 		life = bpf_map_lookup_elem(&time_waits, &key);
-	if (!life) {
+	if (life && !life->claimed && look_mode == LOOK_FIRST)
+		return; /* its socket is about to claim it; if that was lost, an audit will see */
+	if (!life || !life->claimed) {
 		take_in_tw(meta, tw, skc, now);
 		return;
 	}
-	if (!life->claimed)
-		return;
-	since = unseen_tw_since(&life->hold, tw, now);
-	if (since) {
-		enter(&life->hold, STATE_TIME_WAIT, since);
-		if (want_states)
-			emit(KIND_STATE, REASON_NONE, since, &life->hold);
-	}
-	tell(meta, &life->hold, now);
+	settle_tw(life, tw, now);
+	if (look_mode == LOOK_STATES)
+		tell(meta, KIND_HELD, &life->hold, now);
 }

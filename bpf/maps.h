@@ -19,8 +19,32 @@ const volatile __u64 ring_wake;    /* wake the reader past so many bytes */
 /* Go reads it (Variable.Get). Each slot: events that could not be told. */
 __u64 losses[LOSSES];
 
-/* Go reads it. Events that a hook's second instance took over (see nested.h). */
-__u64 rescued;
+/* Go reads it. Events that the second instance of a hook (enum twin) took over. */
+__u64 rescued[2];
+
+/* What the two instances of a hook do; Go raises it, step by step, once both are
+ * attached: an event that met only one of them says nothing. */
+enum twins {
+	TWINS_APART,   /* the first handles every event, the second none */
+	TWINS_MARK,    /* the first leaves its marks, too */
+	TWINS_TOGETHER /* the second handles what has no mark */
+};
+
+__u32 twins;
+
+/* What a look over the kernel's sockets is for; Go writes it before each. */
+enum look_mode {
+	LOOK_FIRST,  /* take in every hold there is: no hook told of any until now */
+	LOOK_STATES, /* tell the holds that are followed */
+	LOOK_AUDIT,  /* take in those that two audits in a row find, followed by nobody */
+};
+
+__u32 look_mode;
+
+/* Go writes them before each audit: its number; and 0, which the audit raises for all
+ * that the next one may have to correct: a hook may be about to tell. */
+__u32 audit_number;
+__u64 suspects;
 
 /* Sample of both clocks, written by the program `clocks` and read by Go, which
  * writes the length of a jiffy before anything is attached. */
@@ -43,17 +67,22 @@ enum phase {
 
 struct life {
 	struct hold hold;
+	__u64 sk;     /* address; what is there may be another socket by now (has_port) */
 	__u64 asked;  /* boottime ns when the port was asked for */
 	__u32 phase;
 	__u32 reason; /* of a close that is under way and keeps an explicit port */
+	__u32 missing; /* the number of the audit that found it gone */
+	__u32 pad;
 };
 
 /* Per full socket, by cookie: from the first question for a port until the port is put
- * back. Inserted by the hooks and, for sockets older than the trace, by the iterators;
- * deleted by the hook that sees the end. A hash table and not socket storage, which
+ * back. Inserted by the hooks and, for sockets older than the trace or missed by it, by
+ * the iterators; deleted by the hook that sees the end, or by the roll call that finds
+ * it gone. A hash table and not socket storage, which
  * costs two allocations a socket. The size is that of the table of buckets too, whose
  * cache misses are what an insertion costs: four times as many take 0.1 us more. Full:
- * counted in losses[LOSS_MAP], and that hold is not followed. */
+ * counted in losses[LOSS_MAP], and that hold is not followed. Go sets the size of this
+ * map and the next (--max-holds). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -72,14 +101,18 @@ struct tw_key {
 
 struct tw_life {
 	struct hold hold;
+	__u64 tw;       /* address; what is there may be another one by now */
 	__u64 ended;    /* the timer ended before the full socket handed the hold over */
 	__u32 claimed;  /* the full socket has handed its hold over */
 	__u32 shared;   /* the full socket keeps the port too, and releases it */
+	__u32 missing;  /* the number of the audit that found it gone */
+	__u32 pad;
 };
 
 /* Per time-wait mini-socket of a traced socket. tw_start inserts, leaving() fills in
- * the hold, the end of the timer deletes; look_tw inserts those older than the trace.
- * Full: counted in losses[LOSS_MAP]; the hold is then found gone by a later look. */
+ * the hold, the end of the timer deletes, or the roll call that finds it gone; look_tw
+ * inserts those older than the trace or missed by it. Full: counted in
+ * losses[LOSS_MAP]; the hold ends as if the socket had not left a mini-socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -119,9 +152,10 @@ struct {
 	__type(value, struct search);
 } searches SEC(".maps");
 
-/* Ports with a listener, per namespace, filled by look_tcp (listeners come first) and
- * read for mini-sockets whose origin the kernel does not tell. Full: such a
- * mini-socket may be taken for a hold. Emptied by Go before each look. */
+/* Ports that have or had a listener, per namespace, written by listening() and by
+ * look_tcp (listeners come first), read by the looks to tell accepted sockets and their
+ * mini-sockets from those that hold a port. Full: the oldest goes, and what it accepted
+ * may be taken for a hold. */
 struct listener {
 	__u32 netns;
 	__u32 port;
@@ -144,11 +178,32 @@ struct {
 	__type(value, struct owner);
 } subflows SEC(".maps");
 
-/* What a hook's first instance has handled on this CPU and its second has not yet seen
- * (see nested.h). Two entries: an interrupt may come in between. */
+/* Sockets that nobody follows and that should be, by cookie: the number of the audit
+ * that found them, which audits write and read. Full: the oldest goes, and is found
+ * again by a later audit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u64);
+	__type(value, __u32);
+} strays SEC(".maps");
+
+/* Events that a hook's first instance has marked on this CPU and its second has not yet
+ * seen, in the order of interruption (see nested.h). A task and a softirq make two; the
+ * rest is for marks that stay behind. */
+#define NESTED 16
+
+struct mark {
+	__u64 sk;
+	__u64 frame; /* address on the stack */
+	__u32 what;
+	__u32 at; /* jiffies */
+};
+
 struct handled {
-	__u64 sk[2];
-	__u32 what[2];
+	struct mark marks[NESTED];
+	__u64 frame; /* of the event that is being marked */
+	__u32 depth;
 };
 
 struct {
@@ -157,6 +212,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct handled);
 } handled_events SEC(".maps");
+
+/* Switches to a task and from it, as seen by `switched`; Go reads it, and no trace has
+ * it loaded. Full: further tasks are not counted. */
+struct switches {
+	__u32 to, from;
+	__u8 comm[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 13);
+	__type(key, __u32);
+	__type(value, struct switches);
+} switched_tasks SEC(".maps");
 
 /* Room that an iterator works in; its stack is too small. Iterators run one at a time. */
 struct scratch {

@@ -6,9 +6,10 @@
 
 #include "bind.h"
 #include "connect.h"
-#include "look.h"
+#include "hidden.h"
 #include "nested.h"
 #include "release.h"
+#include "rollcall.h"
 #include "timewait.h"
 #include "udp.h"
 
@@ -19,7 +20,7 @@ int BPF_PROG(sock_state, struct sock *sk, int old, int new)
 {
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	mark_handled(TWIN_STATE, sk, old << 8 | new);
+	mark_handled(TWIN_STATE, ctx, sk, old << 8 | new);
 	state_changed(sk, old, new);
 	return 0;
 }
@@ -27,8 +28,13 @@ int BPF_PROG(sock_state, struct sock *sk, int old, int new)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(sock_state_nested, struct sock *sk, int old, int new)
 {
-	if (sk->sk_protocol == IPPROTO_TCP && !was_handled(TWIN_STATE, sk, old << 8 | new))
+	__u32 base;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (!was_handled(TWIN_STATE, sk, old << 8 | new, &base))
 		state_changed(sk, old, new);
+	drop_marks(TWIN_STATE, base);
 	return 0;
 }
 
@@ -50,7 +56,7 @@ int tcp_calls(struct bpf_sock_ops *ctx)
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy, struct sock *sk)
 {
-	mark_handled(TWIN_DESTROY, sk, 0);
+	mark_handled(TWIN_DESTROY, ctx, sk, 0);
 	destroyed(sk);
 	return 0;
 }
@@ -58,8 +64,11 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy_nested, struct sock *sk)
 {
-	if (!was_handled(TWIN_DESTROY, sk, 0))
+	__u32 base;
+
+	if (!was_handled(TWIN_DESTROY, sk, 0, &base))
 		destroyed(sk);
+	drop_marks(TWIN_DESTROY, base);
 	return 0;
 }
 
@@ -175,6 +184,28 @@ int look_udp(struct bpf_iter__udp *ctx)
 
 	if (udp)
 		look(ctx->meta, (struct sock *)udp, NULL);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int call_sockets(struct bpf_iter__bpf_map_elem *ctx)
+{
+	return call_socket(ctx->meta, ctx->key);
+}
+
+SEC("iter/bpf_map_elem")
+int call_time_waits(struct bpf_iter__bpf_map_elem *ctx)
+{
+	return call_tw(ctx->meta, ctx->key);
+}
+
+/* ---- on demand ---- */
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(switched, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	count_switch(prev, false);
+	count_switch(next, true);
 	return 0;
 }
 

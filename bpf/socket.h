@@ -166,9 +166,17 @@ static __always_inline void read_owner(struct owner *owner, struct task_struct *
 	bpf_probe_read_kernel(owner->comm, sizeof(owner->comm), &task->comm);
 }
 
+static __always_inline bool is_kernels_own(struct sock *sk, bool btf)
+{
+	return btf ? BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)
+		   : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
+}
+
 static __always_inline void read_socket(struct hold *h, struct sock *sk, bool btf)
 {
 	h->proto = READ(sk, sk_protocol);
+	/* inet_release() runs no cgroup hook then; TCP has another one */
+	h->unclosed = h->proto == IPPROTO_UDP && is_kernels_own(sk, btf);
 	h->netns = read_netns(&sk->__sk_common, btf);
 	h->port = READ(&sk->__sk_common, skc_num);
 	read_src(h, &sk->__sk_common, btf);

@@ -166,6 +166,7 @@ static __always_inline int tw_started(struct timer_list *timer)
 	}
 	life = bpf_map_lookup_elem(&time_waits, &key);
 	if (life) {
+		life->tw = (__u64)tw;
 		life->hold.state = read_substate(tw);
 		life->hold.since = now;
 	}

@@ -34,14 +34,17 @@ static __always_inline int udp_connecting(struct bpf_sock_addr *ctx, int family)
 				put_ipv4(life->hold.dst, ctx->user_ip4);
 			else
 				put_ipv6(life->hold.dst, ctx);
-			change(life, STATE_ESTABLISHED, now);
+			if (life->hold.state != STATE_ESTABLISHED)
+				change(life, STATE_ESTABLISHED, now);
+			else if (want_states) /* connected to another destination */
+				emit(KIND_STATE, REASON_NONE, now, &life->hold);
 			emit(KIND_PENDING, REASON_NONE, now, &life->hold); /* it may choose its address */
 		}
 		return 1;
 	}
 	if (life)
 		udp_failed(life, sk);
-	ask(&fresh, PHASE_CONNECTING, bpf_get_socket_cookie(ctx), PATH_UDP_CONNECT, now);
+	ask(&fresh, sk, PHASE_CONNECTING, bpf_get_socket_cookie(ctx), PATH_UDP_CONNECT, now);
 	read_socket(&fresh.hold, sk, false);
 	if (wants_netns(fresh.hold.netns) && remember(&fresh))
 		emit(KIND_PENDING, REASON_NONE, now, &fresh.hold);
@@ -55,7 +58,7 @@ static __always_inline void udp_autobound(struct life *asked, struct sock *sk, b
 	__u8 sk_state = READ(&sk->__sk_common, skc_state);
 	struct life fresh = {};
 
-	begin(&fresh.hold, asked, sk, btf, asked ? PATH_UDP_CONNECT : PATH_UDP_SEND,
+	begin(&fresh, asked, sk, btf, asked ? PATH_UDP_CONNECT : PATH_UDP_SEND,
 	      sk_state == TCP_ESTABLISHED ? STATE_ESTABLISHED : STATE_BOUND, cookie,
 	      asked ? asked->asked : now);
 	if (sk_state == TCP_ESTABLISHED)
@@ -90,18 +93,18 @@ static __always_inline int udp_sending(struct bpf_sock_addr *ctx)
 }
 
 /* getsockname() of a socket whose connect() chose a port: getaddrinfo() calls it
- * before it takes the port away again with connect(AF_UNSPEC). */
+ * before it takes the port away again with connect(AF_UNSPEC), which shows here, too. */
 static __always_inline int udp_naming(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *bpf_sk = ctx->sk;
 	struct life *life;
 	struct sock *sk;
 
-	if (!bpf_sk || ctx->protocol != IPPROTO_UDP || !bpf_sk->src_port)
+	if (!bpf_sk || ctx->protocol != IPPROTO_UDP)
 		return 1;
 	sk = address_of(bpf_sk);
-	life = life_of(sk, false);
-	if (life && life->phase == PHASE_CONNECTING)
+	life = current_life(sk, false, bpf_sk->src_port, bpf_ktime_get_boot_ns());
+	if (life && life->phase == PHASE_CONNECTING && bpf_sk->src_port)
 		udp_autobound(life, sk, false, life->hold.cookie, life->asked);
 	return 1;
 }

@@ -21,6 +21,7 @@ func TestHostileNames(t *testing.T) {
 		{"caf\xe9 \xff\xfe", `caf\xe9 \xff\xfe`},
 		{"\"q\" 'p' \\", `"q" 'p' \\`},
 		{"🦀 crab", "🦀 crab"},
+		{"🦀🦀🦀🦀"[:15], `🦀🦀🦀\xf0\x9f\xa6`}, // as the kernel cuts it
 		{"ev\u202etac\u200b", `ev\u202etac\u200b`},
 		{`{"type":"end"}`, `{"type":"end"}`},
 	}

@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -161,26 +160,4 @@ func mountTmpfs(t *testing.T, path string, flags uintptr, data string) {
 			t.Errorf("unmounting %s: %v", path, err)
 		}
 	})
-}
-
-// A disk that fills up ends the trace with one message, and what fitted is readable.
-func TestFullDisk(t *testing.T) {
-	for _, name := range []string{"x.jsonl", "x.jsonl.zst"} {
-		t.Run(name, func(t *testing.T) {
-			c := newClient(t, 40000, 40100)
-			p := prepare(t, "-q", "-o", filepath.Join("small", name), c.netns())
-			mountTmpfs(t, p.path("small"), 0, "size=16k")
-			p.start().waitTracing()
-			p.untilExit(func() { c.do("storm", 50) })
-			p.wait(1)
-			p.wantNotice("no space left on device")
-			p.wantNotice(", the recording is cut short")
-			if n := strings.Count(p.stderr.String(), "no space left"); n != 1 {
-				t.Errorf("it says %d times that there is no space:\n%s", n, &p.stderr)
-			}
-			if records, _ := readRecords(t, readFile(t, p.path("small/"+name))); len(records) < 10 {
-				t.Errorf("%d records are readable", len(records))
-			}
-		})
-	}
 }

@@ -112,7 +112,7 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("the verdict is %q, standard error has %q", verdict, &p.stderr)
 	}
 	for _, line := range lines[:len(lines)-2] {
-		if !strings.HasPrefix(line, "ok ") {
+		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "so  tasks ") { // not every kernel shows all tasks
 			t.Errorf("it says %q", line)
 		}
 	}
@@ -126,7 +126,7 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("to nobody it says %q, want %q", got, needsRoot)
 	}
 	for line := range strings.Lines(p.stdout.String()) {
-		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "NO ") {
+		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "NO ") && !strings.HasPrefix(line, "so ") {
 			t.Errorf("to nobody it says %q", line)
 		}
 	}

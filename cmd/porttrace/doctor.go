@@ -46,11 +46,14 @@ func writeCheck(e *env, c probe.Check) error {
 	text := c.Detail
 	if c.Err != nil {
 		mark = "NO"
+		if c.Minor {
+			mark = "so"
+		}
 		text = c.Err.Error()
 		if c.Advice != "" {
 			text += "; " + c.Advice
 		}
 	}
-	_, err := fmt.Fprintf(e.stdout, "%-3s %-20s %s\n", mark, c.Name, oneLine(text))
+	_, err := fmt.Fprintf(e.stdout, "%-3s %-26s %s\n", mark, c.Name, oneLine(text))
 	return err
 }

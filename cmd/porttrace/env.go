@@ -24,9 +24,12 @@ type env struct {
 	// terminal returns the width of standard output in columns; ok is false where it
 	// is no terminal.
 	terminal func() (width int, ok bool)
-	// notify has the signals that ask for the end sent to the channel until stop is
-	// called, and meanwhile lets writes to a closed pipe fail instead of killing.
+	// notify has SIGHUP and the signals that ask for the end sent to the channel until
+	// stop is called, and meanwhile lets writes to a closed pipe fail instead of killing.
 	notify func(chan<- os.Signal) (stop func())
+	// hungUp tells of a SIGHUP whether it means that the terminal is gone, and not that
+	// somebody like logrotate wants a new recording.
+	hungUp func() bool
 }
 
 func hostEnv() *env {
@@ -39,16 +42,30 @@ func hostEnv() *env {
 		now:      time.Now,
 		euid:     os.Geteuid,
 		terminal: stdoutTerminal,
-		notify:   notifyOfEnd,
+		notify:   notifyOfSignals,
+		hungUp:   terminalWatch(),
 	}
 }
 
-func notifyOfEnd(c chan<- os.Signal) (stop func()) {
-	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
-		ends = append(ends, syscall.SIGHUP)
+// terminalWatch returns whether the terminal that controls us now is gone later. Under
+// nohup it may go.
+func terminalWatch() (gone func() bool) {
+	if signal.Ignored(syscall.SIGHUP) || !hasTerminal() {
+		return func() bool { return false }
 	}
-	signal.Notify(c, ends...)
+	return func() bool { return !hasTerminal() }
+}
+
+func hasTerminal() bool {
+	tty, err := os.Open("/dev/tty") // ENXIO without one, EIO after it hung up
+	if err == nil {
+		tty.Close()
+	}
+	return err == nil
+}
+
+func notifyOfSignals(c chan<- os.Signal) (stop func()) {
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE)
 	return func() {
 		signal.Stop(c)
@@ -74,15 +91,16 @@ const sameSignal = 200 * time.Millisecond
 
 // interruptible runs do with a context that ends at the first signal of notify. At a
 // second one it returns a secondSignal at once, with do still running: the program is
-// to exit.
-func (e *env) interruptible(do func(context.Context) error) error {
+// to exit. A SIGHUP while the terminal is there ends nothing: it goes to renew.
+func (e *env) interruptible(do func(ctx context.Context, renew <-chan struct{}) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 4)
 	defer e.notify(signals)()
 
+	renew := make(chan struct{}, 1)
 	done := make(chan error, 1)
-	go func() { done <- do(ctx) }()
+	go func() { done <- do(ctx, renew) }()
 
 	var first time.Time
 	for {
@@ -90,10 +108,16 @@ func (e *env) interruptible(do func(context.Context) error) error {
 		case err := <-done:
 			return err
 		case sig := <-signals:
-			if first.IsZero() {
+			switch {
+			case sig == syscall.SIGHUP && !e.hungUp():
+				select {
+				case renew <- struct{}{}:
+				default: // it is asked for already
+				}
+			case first.IsZero():
 				first = e.now()
 				cancel()
-			} else if e.now().Sub(first) >= sameSignal {
+			case e.now().Sub(first) >= sameSignal:
 				return secondSignal{sig}
 			}
 		}

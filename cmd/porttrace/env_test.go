@@ -34,7 +34,7 @@ func TestFirstSignalEndsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, send, stopped := signalEnv()
 		tail := errors.New("the tail is written")
-		err := e.interruptible(func(ctx context.Context) error {
+		err := e.interruptible(func(ctx context.Context, _ <-chan struct{}) error {
 			if ctx.Err() != nil {
 				t.Error("the context has ended before any signal")
 			}
@@ -56,7 +56,7 @@ func TestSecondSignalReturnsAtOnce(t *testing.T) {
 			release := make(chan struct{})
 			defer close(release)
 			began := time.Now()
-			err := e.interruptible(func(context.Context) error {
+			err := e.interruptible(func(context.Context, <-chan struct{}) error {
 				send(syscall.SIGINT)
 				time.Sleep(sameSignal)
 				send(sig)
@@ -77,7 +77,7 @@ func TestSecondSignalReturnsAtOnce(t *testing.T) {
 func TestDoubledSignalIsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, send, _ := signalEnv()
-		err := e.interruptible(func(ctx context.Context) error {
+		err := e.interruptible(func(ctx context.Context, _ <-chan struct{}) error {
 			send(syscall.SIGTERM)
 			<-ctx.Done()
 			send(syscall.SIGTERM)

@@ -4,11 +4,14 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
 	"porttrace/internal/event"
+	"porttrace/internal/flagvalue"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/live"
 	"porttrace/internal/netns"
 	"porttrace/internal/probe"
 	"porttrace/internal/terminal"
@@ -30,19 +33,42 @@ func (t *tracer) checkNetNS(seen []lifetime.Range) {
 // lost says at once what was lost and what to do about it.
 func (t *tracer) lost(l probe.Losses) {
 	if l.Ring > 0 {
-		t.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, 4*max(t.config.BufferSize, probe.DefaultBufferSize)>>20)
+		t.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, min(4*max(t.config.BufferSize, probe.DefaultBufferSize), flagvalue.MaxSize)>>20)
 	}
 	if l.Map > 0 {
-		t.notice("lost %d events: the kernel had no room to remember a socket", l.Map)
+		t.notice("lost %d events: the kernel had no room to remember a socket (more than --max-holds %d?)", l.Map, t.config.MaxHolds)
 	}
 	if l.Recursion > 0 {
 		t.notice("lost %d events: the kernel skipped hooks that interrupted themselves", l.Recursion)
 	}
 }
 
-// sumUp ends the trace with one line for people; without an end there is no sum. cut
-// says that the recording lacks a part of it.
-func (t *tracer) sumUp(cut bool) {
+// corrected says what an audit found amiss. What neither a loss nor the kernel explains
+// is a fault of the hooks: whoever sees it is asked to report it.
+func (t *tracer) corrected(c lifetime.Corrections, why live.Explanation) {
+	switch {
+	case why.Known:
+		t.notice("put right: %d holds", c.Count)
+		return
+	case len(why.Hidden) > 0:
+		t.notice("lost %d events, and put right as many holds: this kernel hides from tracing what happens while %s runs", c.Count-c.Expected, probe.Names(why.Hidden))
+		return
+	}
+	t.notice("%d holds were not as the hooks had told, though nothing was lost: this is a bug of porttrace, please report it", c.Count-c.Expected)
+	for i := range c.Details {
+		d := &c.Details[i]
+		what := "held, and not told"
+		if d.Gone {
+			what = "told as held, and gone"
+		}
+		h := &d.Hold
+		t.notice("  %s: %s %s to %s, %s, %s, by %s/%d, network namespace %d", what, h.Proto,
+			netip.AddrPortFrom(h.Src, h.Port), h.Dst, h.Path, h.State, h.Owner.Comm, h.Owner.PID, h.NetNS)
+	}
+}
+
+// sumUp ends the trace with one line for people; without an end there is no sum.
+func (t *tracer) sumUp() {
 	n := t.end
 	if n == nil {
 		return
@@ -51,13 +77,15 @@ func (t *tracer) sumUp(cut bool) {
 	switch {
 	case n.Lost > 0:
 		text += fmt.Sprintf(", %d events LOST: the recording is incomplete", n.Lost)
+		if n.Reconciled > 0 {
+			text += fmt.Sprintf(", %d holds put right", n.Reconciled)
+		}
+	case n.Discrepancies > 0:
+		text += fmt.Sprintf(", nothing counted as lost and yet %d holds were MISSED: the recording is incomplete", n.Discrepancies)
 	case !n.Complete:
 		text += ", incomplete"
 	default:
 		text += ", nothing lost"
-	}
-	if cut {
-		text += ", the recording is cut short"
 	}
 	t.notice("%s", text)
 }

@@ -28,6 +28,7 @@ func testEnv(args ...string) (e *env, stdout, stderr *bytes.Buffer) {
 		euid:     func() int { return 1000 },
 		terminal: func() (int, bool) { return 0, false },
 		notify:   func(chan<- os.Signal) func() { return func() {} },
+		hungUp:   func() bool { return true },
 	}, stdout, stderr
 }
 
@@ -117,6 +118,11 @@ func TestBadCommandLines(t *testing.T) {
 		{"-p 70000", `--port: "70000"`},
 		{"--port _", "--port: empty"},
 		{"--port=", "--port: empty"},
+		{"--rotate-keep 3", "--rotate-keep: nothing rotates without --rotate-size"},
+		{"--rotate-size 1M -o none", "--rotate-size: there is no file to rotate"},
+		{"--rotate-size 1M -o -", "--rotate-size: there is no file to rotate"},
+		{"--rotate-size 1 -o x", "--rotate-size: \"1\": want a size from 4KiB to 1TiB"},
+		{"--max-holds 0", "--max-holds: \"0\": want a number from 1 to 16777216"},
 		{"-p 5-1", "--port: \"5-1\": the range is reversed: write 1-5"},
 		{"-p 1 -p x", "--port: \"x\""},
 		{"--proto sctp", "--proto: protocol \"sctp\": want tcp or udp"},

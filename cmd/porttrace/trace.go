@@ -27,5 +27,7 @@ func trace(e *env) error {
 	if err != nil {
 		return usageError{err}
 	}
-	return e.interruptible(func(ctx context.Context) error { return runTrace(ctx, e, config) })
+	return e.interruptible(func(ctx context.Context, renew <-chan struct{}) error {
+		return runTrace(ctx, renew, e, config)
+	})
 }

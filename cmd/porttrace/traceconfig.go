@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -45,8 +46,12 @@ type traceConfig struct {
 	States   bool          // state records
 	Duration time.Duration // 0: until a signal
 
+	RotateSize int64 // bytes; 0: the recording is one file
+	RotateKeep int   // older parts; 0: all
+
 	Hooks      string // "auto", "fentry" or "stable"
 	BufferSize int    // bytes, as the kernel takes them
+	MaxHolds   int
 }
 
 // config checks the flags against each other. now names the default recording.
@@ -70,12 +75,28 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		Duration:   time.Duration(t.duration),
 		Hooks:      t.hooks.String(),
 		BufferSize: int(t.buffer),
+		MaxHolds:   t.holds.Int(),
+		RotateSize: int64(t.rotate),
+		RotateKeep: t.keep.Int(),
 	}
 	if err := c.checkFamilies(); err != nil {
 		return traceConfig{}, err
 	}
 	c.setOutput(t, now)
+	if err := c.checkRotation(); err != nil {
+		return traceConfig{}, err
+	}
 	return c, nil
+}
+
+func (c *traceConfig) checkRotation() error {
+	switch {
+	case c.RotateKeep > 0 && c.RotateSize == 0:
+		return errors.New("--rotate-keep: nothing rotates without --rotate-size: add it, or drop this")
+	case c.RotateSize > 0 && (c.Output == "" || c.Output == "-"):
+		return errors.New("--rotate-size: there is no file to rotate: name one with -o")
+	}
+	return nil
 }
 
 // checkFamilies refuses addresses that no socket of the families wanted can have.

@@ -35,7 +35,7 @@ func TestDefaultConfig(t *testing.T) {
 	want := traceConfig{
 		TCP: true, UDP: true, IPv4: true, IPv6: true,
 		Output: "porttrace-20260301T000203Z.jsonl",
-		Show:   showTable, Hooks: "auto", BufferSize: 16 << 20,
+		Show:   showTable, Hooks: "auto", BufferSize: 16 << 20, MaxHolds: 1 << 18,
 	}
 	if got := parseTrace(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("the config is %+v, want %+v", got, want)

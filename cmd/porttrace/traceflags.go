@@ -3,9 +3,12 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/spf13/pflag"
 
 	"porttrace/internal/flagvalue"
+	"porttrace/internal/probe"
 )
 
 // defaultBuffer is the size of the kernel ring buffer: some 70,000 events.
@@ -27,6 +30,8 @@ type traceFlags struct {
 	dst      flagvalue.Destinations
 
 	output   flagvalue.File
+	rotate   flagvalue.FileSize
+	keep     flagvalue.Count
 	format   flagvalue.Choice
 	quiet    bool
 	states   bool
@@ -34,6 +39,7 @@ type traceFlags struct {
 
 	hooks   flagvalue.Choice
 	buffer  flagvalue.Size
+	holds   flagvalue.Count
 	version bool
 }
 
@@ -54,6 +60,9 @@ func (t *traceFlags) bind(set *flagSet) {
 
 	f = set.group("Output")
 	f.VarP(&t.output, "output", "o", "the recording; .zst compresses, - is standard output, none records nothing (default porttrace-<UTC time>.jsonl)")
+	f.Var(&t.rotate, "rotate-size", "begin a new file when the recording has this size; older parts are FILE.1, FILE.2, ... before its suffix")
+	t.keep = flagvalue.NewCount(1 << 20)
+	f.Var(&t.keep, "rotate-keep", "delete the oldest part when there are more than this many")
 	t.format = flagvalue.NewChoice("table", "json")
 	f.Var(&t.format, "format", "what standard output shows: a table, or the recording's JSON lines")
 	f.BoolVarP(&t.quiet, "quiet", "q", false, "no table")
@@ -65,6 +74,10 @@ func (t *traceFlags) bind(set *flagSet) {
 	f.Var(&t.hooks, "hooks", "which hooks; auto takes fentry where it works")
 	t.buffer = defaultBuffer
 	f.Var(&t.buffer, "buffer-size", "kernel ring buffer, 4KiB to 1GiB, rounded up to a power of two")
+
+	t.holds = flagvalue.NewCount(1 << 24)
+	_ = t.holds.Set(strconv.Itoa(probe.DefaultMaxHolds))
+	f.Var(&t.holds, "max-holds", "holds followed at a time, on sockets and in TIME_WAIT each; more are counted as lost")
 
 	f = set.group("Other")
 	f.BoolVar(&t.version, "version", false, "the version")

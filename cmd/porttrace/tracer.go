@@ -31,37 +31,41 @@ type tracer struct {
 	probe  *probe.Probe
 	live   *live.Source
 	book   *pool.Book
-	filter *filter.Stage // nil: everything is shown
+	filter *filter.Stage   // nil: everything is shown
+	file   *recording.File // nil: the recording goes elsewhere or nowhere
+	renew  <-chan struct{} // a SIGHUP
 	begun  bool
 	failed error             // what ended the trace before its time
 	end    *lifetime.EndInfo // nil: no end record yet
 }
 
-func runTrace(ctx context.Context, e *env, config traceConfig) (err error) {
+func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceConfig) (err error) {
 	if config.Hooks == "fentry" {
 		return errors.New("--hooks fentry: this version has the stable set only: use --hooks stable or auto")
 	}
 	if err := probe.Preflight(); err != nil {
 		return err
 	}
-	t := &tracer{env: e, config: config, clock: ktime.NewClock(), owners: owner.NewResolver(), ranges: pool.NewRanges()}
+	t := &tracer{
+		env: e, config: config, renew: renew,
+		clock: ktime.NewClock(), owners: owner.NewResolver(), ranges: pool.NewRanges(),
+	}
 	defer t.owners.Close()
 
-	file, err := t.createRecording()
-	if err != nil {
+	if err := t.createRecording(); err != nil {
 		return err
 	}
-	if file != nil {
-		defer func() { err = joinNew(err, file.Close()) }()
+	if t.file != nil {
+		defer func() { err = joinNew(err, t.file.Close()) }()
 	}
 	if err := t.open(); err != nil {
-		if file != nil {
-			err = joinNew(err, file.Discard()) // it would be empty
+		if t.file != nil {
+			err = joinNew(err, t.file.Discard()) // it would be empty
 		}
 		return err
 	}
 	defer func() { err = joinNew(err, t.probe.Close()) }()
-	return t.run(ctx, t.sinks(file))
+	return t.run(ctx, t.sinks())
 }
 
 // joinNew is errors.Join but for errors that err has said already, as a recording's
@@ -73,15 +77,19 @@ func joinNew(err, more error) error {
 	return errors.Join(err, more)
 }
 
-// createRecording makes the recording's file, nil if it goes elsewhere or nowhere.
-func (t *tracer) createRecording() (*recording.File, error) {
+// createRecording makes the recording's file, if it does not go elsewhere or nowhere.
+func (t *tracer) createRecording() (err error) {
 	if t.config.Output == "" || t.config.Output == "-" {
-		return nil, nil
+		return nil
 	}
-	return recording.Create(t.config.Output, recording.Options{
-		SudoUID: t.env.getenv("SUDO_UID"),
-		SudoGID: t.env.getenv("SUDO_GID"),
+	t.file, err = recording.Create(t.config.Output, recording.Options{
+		SudoUID:    t.env.getenv("SUDO_UID"),
+		SudoGID:    t.env.getenv("SUDO_GID"),
+		RotateSize: t.config.RotateSize,
+		RotateKeep: t.config.RotateKeep,
+		Notice:     t.notice,
 	})
+	return err
 }
 
 func (t *tracer) open() error {
@@ -89,7 +97,7 @@ func (t *tracer) open() error {
 	options := probe.Options{
 		Explicit: c.Explicit, States: c.States,
 		TCP: c.TCP, UDP: c.UDP, IPv4: c.IPv4, IPv6: c.IPv6,
-		NetNS: c.NetNS, BufferSize: c.BufferSize,
+		NetNS: c.NetNS, BufferSize: c.BufferSize, MaxHolds: c.MaxHolds,
 	}
 	if !c.Ports.Empty() {
 		ports := c.Ports.Bitmap()
@@ -104,7 +112,7 @@ func (t *tracer) open() error {
 		t.notice("this kernel does not show %s", what)
 	}
 	t.live = live.New(p, live.Options{
-		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS, Losses: t.lost,
+		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS, Losses: t.lost, Corrected: t.corrected,
 	})
 	unfiltered := c.Ports.Empty() && c.IPv4 && c.IPv6
 	t.book = pool.NewBook(t.ranges, t.live.Tracker(), unfiltered, t.clock.Wall(ktime.Now()))
@@ -146,11 +154,11 @@ func (t *tracer) couldMeetPorts(info *lifetime.FailureInfo) bool {
 }
 
 // sinks returns where records go, the recording first.
-func (t *tracer) sinks(file *recording.File) []pipeline.Sink {
+func (t *tracer) sinks() []pipeline.Sink {
 	var sinks []pipeline.Sink
 	switch {
-	case file != nil:
-		sinks = append(sinks, file)
+	case t.file != nil:
+		sinks = append(sinks, t.file)
 	case t.config.Output == "-":
 		sinks = append(sinks, recording.NewWriter(t.env.stdout))
 	}
@@ -177,8 +185,7 @@ func (t *tracer) run(ctx context.Context, sinks []pipeline.Sink) error {
 	if t.env.getenv("PORTTRACE_BPF_STATS") == "1" {
 		t.writeStats()
 	}
-	cut := t.config.Output != "" && sinks[0].Flush() != nil // it says again what Write said
-	t.sumUp(cut)
+	t.sumUp()
 	if t.failed != nil {
 		return t.failed
 	}
@@ -247,6 +254,7 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 		t.begun = true
 		return t.begin(emit)
 	}
+	t.renewIfAsked()
 	if err := t.live.Next(t.through(emit)); err != nil {
 		return err
 	}
@@ -258,6 +266,22 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 	}
 	t.book.Report(now, t.filtered(emit))
 	return nil
+}
+
+// renewIfAsked begins a new file after a SIGHUP, or ends the trace if there is none.
+func (t *tracer) renewIfAsked() {
+	select {
+	case <-t.renew:
+	default:
+		return
+	}
+	if t.file == nil {
+		t.live.Stop()
+		return
+	}
+	if err := t.file.Reopen(); err != nil {
+		t.notice("%v", err)
+	}
 }
 
 // Stop implements pipeline.Source.
@@ -272,8 +296,8 @@ func (t *tracer) through(emit func(*lifetime.Record)) func(*lifetime.Record) {
 func (t *tracer) filtered(emit func(*lifetime.Record)) func(*lifetime.Record) {
 	noting := func(r *lifetime.Record) {
 		if r.Type == lifetime.End {
-			end := *r.End
-			t.end = &end
+			t.end = t.complete(*r.End)
+			r.End = t.end
 		}
 		emit(r)
 	}
@@ -281,4 +305,14 @@ func (t *tracer) filtered(emit func(*lifetime.Record)) func(*lifetime.Record) {
 		return noting
 	}
 	return func(r *lifetime.Record) { t.filter.Apply(r, noting) }
+}
+
+// complete adds to the totals what did not reach the recording.
+func (t *tracer) complete(end lifetime.EndInfo) *lifetime.EndInfo {
+	if t.file != nil {
+		unwritten := t.file.Settle()
+		end.Lost += unwritten
+		end.Complete = end.Complete && unwritten == 0
+	}
+	return &end
 }

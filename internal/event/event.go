@@ -20,8 +20,9 @@ const (
 	Expire                  // the release just told was that timer's expiry
 	Failure                 // no port was found, or the tuple was refused
 	Pending                 // a UDP socket asks for a port that only an iterator will see
-	Held                    // found by an iterator: held at this moment
+	Held                    // an iterator confirms it: held at this moment
 	Tuple                   // connect() gave a socket that had its port a destination
+	Found                   // an iterator took it in: no hook had told of it
 )
 
 // ID tells holds apart: a socket (by cookie) may own several ports one after the
@@ -71,6 +72,7 @@ type Hold struct {
 	Proto    Proto
 	Path     Path
 	State    State
+	Unclosed bool // the kernel's own socket, whose end no hook sees
 }
 
 // NoSearch is Hold.Search where the search was not measured.

@@ -42,7 +42,7 @@ func TestKindsEqualTheKernelSide(t *testing.T) {
 	same(t, enum(t, "event_kind"), map[string]int{
 		"KIND_ASSIGN": int(Assign), "KIND_STATE": int(Entered), "KIND_RELEASE": int(Release),
 		"KIND_REVOKE": int(Revoke), "KIND_EXPIRE": int(Expire), "KIND_FAILURE": int(Failure),
-		"KIND_PENDING": int(Pending), "KIND_HELD": int(Held), "KIND_TUPLE": int(Tuple),
+		"KIND_PENDING": int(Pending), "KIND_HELD": int(Held), "KIND_TUPLE": int(Tuple), "KIND_FOUND": int(Found),
 	})
 }
 

@@ -20,6 +20,7 @@ type Totals struct {
 	Assigned    uint64
 	Released    uint64
 	Failures    uint64
+	Corrected   uint64 // holds found gone, or found held, that no event told
 }
 
 // Tracker turns events into records. It is deterministic: time comes from events only,
@@ -34,6 +35,7 @@ type Tracker struct {
 	free    []*hold
 	lastID  uint64
 	totals  Totals
+	audit   audit
 	started bool
 	record  Record
 }
@@ -45,6 +47,12 @@ type hold struct {
 	assigned ktime.Time // zero: unknown
 	upTo     ktime.Time // States adds up to this instant
 	killed   *provisional
+	untold   bool        // the state or an address changed since a record told it
+	told     event.State // by the last state record, which stands for the time up to toldAt
+	toldAt   ktime.Time
+	seen     uint32 // the last audit that it was seen in, or heard of after
+	absent   uint32 // the last audit that found it gone
+	unclosed bool   // the kernel's own: its end is seen by audits only
 }
 
 // NewTracker returns a tracker that hands its records to emit; the record and what it
@@ -57,6 +65,7 @@ func NewTracker(clock ktime.Clock, owners Owners, states bool, emit func(*Record
 		states: states,
 		held:   map[event.ID]*hold{},
 		ends:   ends{byTuple: map[tuple]*provisional{}},
+		audit:  audit{strangers: map[event.ID]bool{}, before: map[event.ID]bool{}},
 	}
 }
 
@@ -80,6 +89,8 @@ func (t *Tracker) Handle(e *event.Event) {
 		t.see(e)
 	case event.Tuple:
 		t.connect(e)
+	case event.Found:
+		t.find(e)
 	}
 }
 
@@ -112,16 +123,18 @@ func (t *Tracker) assign(e *event.Event) {
 }
 
 // missed takes in a hold whose assignment was not told, so that what follows has a
-// beginning: with the time of assignment where the kernel side still knew it.
+// beginning: with the time of assignment where the kernel side still knew it. Until
+// Started those are the holds from before the start; later something went wrong.
 func (t *Tracker) missed(e *event.Event) *hold {
 	h := t.take(e)
-	if h.assigned == 0 {
+	if !t.started && h.assigned == 0 {
 		t.totals.BeforeStart++
 		t.tell(HeldAtStart, h.key.Born, h)
-	} else {
-		t.totals.Assigned++
-		t.tell(Assign, h.assigned, h)
+		return h
 	}
+	t.totals.Assigned++
+	t.tell(Assign, max(h.assigned, h.key.Born), h)
+	t.corrected(h, false)
 	return h
 }
 
@@ -142,9 +155,14 @@ func (t *Tracker) enter(e *event.Event) {
 		h = t.missed(e)
 	}
 	t.update(h, e)
-	if t.states {
-		t.tell(State, e.Time, h)
+	if t.states && (e.Hold.State != h.told || e.Time > h.toldAt) {
+		t.tellState(h, e.Time)
 	}
+}
+
+func (t *Tracker) tellState(h *hold, at ktime.Time) {
+	h.told, h.toldAt, h.untold = h.State, at, false
+	t.tell(State, at, h)
 }
 
 func (t *Tracker) release(e *event.Event) {
@@ -175,20 +193,6 @@ func (t *Tracker) expire(e *event.Event) {
 		t.ends.drop(h)
 		t.update(h, e)
 		t.end(h, e.Time, e.Reason)
-	}
-}
-
-// see takes what a look found. Before Started, an unknown hold without a time of
-// assignment is one from before the start; any other one is told by the ring.
-func (t *Tracker) see(e *event.Event) {
-	if h, ok := t.held[e.Hold.ID]; ok {
-		if h.killed == nil {
-			t.update(h, e)
-		}
-		return
-	}
-	if !t.started && e.Hold.Assigned == 0 {
-		t.missed(e)
 	}
 }
 
@@ -225,6 +229,7 @@ func (t *Tracker) take(e *event.Event) *hold {
 	*h = hold{
 		key:      e.Hold.ID,
 		assigned: e.Hold.Assigned,
+		unclosed: e.Hold.Unclosed,
 		Hold: Hold{
 			ID:       t.lastID,
 			NetNS:    e.Hold.NetNS,
@@ -238,16 +243,22 @@ func (t *Tracker) take(e *event.Event) *hold {
 	}
 	t.held[h.key] = h
 	t.update(h, e)
+	h.untold = false
 	return h
 }
 
 // update brings a hold up to an event's time.
 func (t *Tracker) update(h *hold, e *event.Event) {
-	h.Src = e.Hold.Src.Netip()
-	if e.Hold.DstPort != 0 {
-		h.Dst = destination(&e.Hold)
+	h.seen = t.audit.number
+	if src := e.Hold.Src.Netip(); src != h.Src { // UDP connect() chooses one
+		h.Src, h.untold = src, true
 	}
-	h.State = e.Hold.State
+	if dst := destination(&e.Hold); dst.Port() != 0 && dst != h.Dst {
+		h.Dst, h.untold = dst, true
+	}
+	if h.State != e.Hold.State {
+		h.State, h.untold = e.Hold.State, true
+	}
 	var sum time.Duration
 	for i, ns := range e.Hold.InState {
 		h.States[i] = time.Duration(ns)

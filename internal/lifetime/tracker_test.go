@@ -165,10 +165,12 @@ func TestReleaseWhoseAssignWasLost(t *testing.T) {
 
 func TestHoldFromBeforeTheStart(t *testing.T) {
 	tr, l := newTracker(false)
-	seen := at(event.Held, 1000, event.Established, nil)
-	seen.Hold.Assigned = 0
-	tr.Handle(seen)
-	tr.Handle(seen) // a second iterator comes by
+	found := at(event.Found, 1000, event.Established, nil)
+	found.Hold.Assigned = 0
+	tr.Handle(found)
+	again := *found
+	again.Kind = event.Held
+	tr.Handle(&again) // a second iterator comes by
 	tr.Started()
 	rel := at(event.Release, 1500, event.Established, map[event.State]uint64{event.Established: 500})
 	rel.Hold.Assigned = 0

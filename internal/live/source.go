@@ -19,17 +19,16 @@ import (
 // before the ring is a quarter full, which is what keeps them cheap.
 const pollInterval = 20 * time.Millisecond
 
-// checkInterval is how often losses are read.
-const checkInterval = time.Second
-
 // Options of a source.
 type Options struct {
 	Clock  ktime.Clock
 	Owners lifetime.Owners
 	States bool   // a record for each state entered
 	NetNS  uint32 // only this namespace's sockets; 0: all
-	// Losses is called when events were lost, at once.
+	// Losses is called when events were lost, at once; nil: not.
 	Losses func(probe.Losses)
+	// Corrected is called when the held set was put right; nil: not.
+	Corrected func(lifetime.Corrections, Explanation)
 }
 
 // Source implements pipeline.Source. It is not safe for concurrent use but for Stop.
@@ -39,8 +38,9 @@ type Source struct {
 	tracker *lifetime.Tracker
 	unseen  unseen
 	emit    func(*lifetime.Record)
-	lost    uint64
-	checked ktime.Time
+	losses  account
+	audits  auditor
+	doubt   doubt
 	states  refresher
 	stop    chan struct{}
 	done    bool
@@ -48,7 +48,10 @@ type Source struct {
 
 // New returns a source on an attached probe, which it closes at the end.
 func New(p *probe.Probe, options Options) *Source {
-	s := &Source{probe: p, options: options, stop: make(chan struct{}, 1), checked: ktime.Now()}
+	now := ktime.Now()
+	s := &Source{probe: p, options: options, stop: make(chan struct{}, 1)}
+	s.losses.next = now.Add(lossInterval)
+	s.audits.next, s.audits.interval = now.Add(auditInterval), auditInterval
 	s.tracker = lifetime.NewTracker(options.Clock, options.Owners, options.States, func(r *lifetime.Record) { s.emit(r) })
 	return s
 }
@@ -56,7 +59,11 @@ func New(p *probe.Probe, options Options) *Source {
 // Snapshot hands over what is held at this moment; the first call of a trace.
 func (s *Source) Snapshot(emit func(*lifetime.Record)) error {
 	s.emit = emit
-	if err := s.look(); err != nil {
+	all, err := s.namespaces()
+	if err == nil {
+		err = s.probe.Snapshot(all, s.tracker.Handle)
+	}
+	if err != nil {
 		return fmt.Errorf("taking the first look: %w", err)
 	}
 	s.tracker.Started()
@@ -94,11 +101,13 @@ func (s *Source) Next(emit func(*lifetime.Record)) error {
 	if err := s.unseen.look(s.probe, now, s.tracker.Handle); err != nil {
 		return err
 	}
-	if now.Sub(s.checked) >= checkInterval {
-		s.checked = now
-		return s.checkLosses()
+	if err := s.checkLosses(now); err != nil {
+		return err
 	}
-	return nil
+	if err := s.judgeIfDue(now); err != nil {
+		return err
+	}
+	return s.auditIfDue(now)
 }
 
 func (s *Source) handle(e *event.Event) {
@@ -109,74 +118,51 @@ func (s *Source) handle(e *event.Event) {
 	s.tracker.Handle(e)
 }
 
-// look brings the held set up to the moment, as the kernel's own tables see it.
-func (s *Source) look() error {
+// namespaces are those whose sockets are traced.
+func (s *Source) namespaces() ([]netns.NS, error) {
 	all, err := netns.List()
-	if err != nil {
-		return err
+	if err != nil || s.options.NetNS == 0 {
+		return all, err
 	}
-	if s.options.NetNS != 0 {
-		one := all[:0]
-		for _, ns := range all {
-			if ns.Inode == s.options.NetNS {
-				one = append(one, ns)
-			}
+	for i := range all {
+		if all[i].Inode == s.options.NetNS {
+			return all[i : i+1], nil
 		}
-		all = one
 	}
-	return s.probe.Look(all, s.tracker.Handle)
+	return nil, nil
 }
 
 // Refresh looks at every hold, so that states that changed unseen are known.
-func (s *Source) Refresh() error { return s.look() }
+func (s *Source) Refresh() error { return s.probe.RollCall(s.tracker.Handle, s.readOn) }
 
-// finish ends the trace: a last look while the hooks still see, then the hooks come
+// readOn empties the ring while something else goes on.
+func (s *Source) readOn() error { return s.probe.Poll(0, s.handle) }
+
+// finish ends the trace: a last audit while the hooks still see, then the hooks come
 // off, and what they told meanwhile is read.
 func (s *Source) finish() error {
 	errs := []error{
-		s.probe.Poll(0, s.handle),
-		s.look(),
+		s.lastAudit(),
 		s.probe.Detach(),
 		s.probe.Drain(s.handle),
 		s.states.failed,
-		s.checkLosses(),
+		s.readLosses(),
 	}
 	now := ktime.Now()
 	s.tracker.Finish(now)
+	s.settle()
+	errs = append(errs, s.judgeAtEnd())
 	totals := s.tracker.Totals()
 	s.emit(&lifetime.Record{Type: lifetime.End, Time: s.options.Clock.Wall(now), End: &lifetime.EndInfo{
-		BeforeStart: totals.BeforeStart,
-		Assigned:    totals.Assigned,
-		Released:    totals.Released,
-		Held:        uint64(s.tracker.Held()),
-		Failures:    totals.Failures,
-		Lost:        s.lost,
-		Complete:    s.lost == 0 && errors.Join(errs...) == nil,
+		BeforeStart:   totals.BeforeStart,
+		Assigned:      totals.Assigned,
+		Released:      totals.Released,
+		Held:          uint64(s.tracker.Held()),
+		Failures:      totals.Failures,
+		Lost:          s.losses.total,
+		Reconciled:    totals.Corrected,
+		Discrepancies: s.audits.discrepancies,
+		Complete:      s.losses.total == 0 && s.audits.discrepancies == 0 && errors.Join(errs...) == nil,
 	}})
 	return errors.Join(errs...)
-}
-
-func (s *Source) checkLosses() error {
-	losses, err := s.probe.NewLosses()
-	if err != nil {
-		return err
-	}
-	if losses.Total() == 0 {
-		return nil
-	}
-	s.lost += losses.Total()
-	if s.options.Losses != nil {
-		s.options.Losses(losses)
-	}
-	now := s.options.Clock.Wall(ktime.Now())
-	for _, l := range []lifetime.LostInfo{
-		{Events: losses.Ring, Where: "ring"},
-		{Events: losses.Map, Where: "map"},
-		{Events: losses.Recursion, Where: "recursion"},
-	} {
-		if l.Events > 0 {
-			s.emit(&lifetime.Record{Type: lifetime.Lost, Time: now, Lost: &l})
-		}
-	}
-	return nil
 }

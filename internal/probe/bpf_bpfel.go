@@ -42,7 +42,8 @@ type bpfEvent struct {
 		Proto    uint8
 		Path     uint8
 		State    uint8
-		Pad      [5]uint8
+		Unclosed uint8
+		Pad      [4]uint8
 	}
 	RangeLo uint16
 	RangeHi uint16
@@ -52,9 +53,17 @@ type bpfEvent struct {
 }
 
 type bpfHandled struct {
-	_    structs.HostLayout
-	Sk   [2]uint64
-	What [2]uint32
+	_     structs.HostLayout
+	Marks [16]struct {
+		_     structs.HostLayout
+		Sk    uint64
+		Frame uint64
+		What  uint32
+		At    uint32
+	}
+	Frame uint64
+	Depth uint32
+	_     [4]byte
 }
 
 type bpfLife struct {
@@ -76,11 +85,15 @@ type bpfLife struct {
 		Proto    uint8
 		Path     uint8
 		State    uint8
-		Pad      [5]uint8
+		Unclosed uint8
+		Pad      [4]uint8
 	}
-	Asked  uint64
-	Phase  uint32
-	Reason uint32
+	Sk      uint64
+	Asked   uint64
+	Phase   uint32
+	Reason  uint32
+	Missing uint32
+	Pad     uint32
 }
 
 type bpfListener struct {
@@ -112,6 +125,13 @@ type bpfSearch struct {
 	Began uint64
 }
 
+type bpfSwitches struct {
+	_    structs.HostLayout
+	To   uint32
+	From uint32
+	Comm [16]uint8
+}
+
 type bpfTwKey struct {
 	_       structs.HostLayout
 	Cookie  uint64
@@ -139,11 +159,15 @@ type bpfTwLife struct {
 		Proto    uint8
 		Path     uint8
 		State    uint8
-		Pad      [5]uint8
+		Unclosed uint8
+		Pad      [4]uint8
 	}
+	Tw      uint64
 	Ended   uint64
 	Claimed uint32
 	Shared  uint32
+	Missing uint32
+	Pad     uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -157,10 +181,14 @@ const (
 	bpfMapScratches         = "scratches"
 	bpfMapSearches          = "searches"
 	bpfMapSockets           = "sockets"
+	bpfMapStrays            = "strays"
 	bpfMapSubflows          = "subflows"
+	bpfMapSwitchedTasks     = "switched_tasks"
 	bpfMapTimeWaits         = "time_waits"
 	bpfProgBind4            = "bind4"
 	bpfProgBind6            = "bind6"
+	bpfProgCallSockets      = "call_sockets"
+	bpfProgCallTimeWaits    = "call_time_waits"
 	bpfProgClocks           = "clocks"
 	bpfProgLookFiles        = "look_files"
 	bpfProgLookTcp          = "look_tcp"
@@ -169,6 +197,7 @@ const (
 	bpfProgPostBind6        = "post_bind6"
 	bpfProgSockState        = "sock_state"
 	bpfProgSockStateNested  = "sock_state_nested"
+	bpfProgSwitched         = "switched"
 	bpfProgTcpCalls         = "tcp_calls"
 	bpfProgTcpDestroy       = "tcp_destroy"
 	bpfProgTcpDestroyNested = "tcp_destroy_nested"
@@ -183,16 +212,20 @@ const (
 	bpfProgUdpSend4         = "udp_send4"
 	bpfProgUdpSend6         = "udp_send6"
 	bpfProgUdpSendFailed    = "udp_send_failed"
+	bpfVarAuditNumber       = "audit_number"
 	bpfVarClockBoot         = "clock_boot"
 	bpfVarClockJiffies      = "clock_jiffies"
 	bpfVarFilterPorts       = "filter_ports"
+	bpfVarLookMode          = "look_mode"
 	bpfVarLosses            = "losses"
 	bpfVarOnlyNetns         = "only_netns"
 	bpfVarPorts             = "ports"
 	bpfVarRescued           = "rescued"
 	bpfVarRingWake          = "ring_wake"
+	bpfVarSuspects          = "suspects"
 	bpfVarTickNs            = "tick_ns"
 	bpfVarTwHandler         = "tw_handler"
+	bpfVarTwins             = "twins"
 	bpfVarWantExplicit      = "want_explicit"
 	bpfVarWantIpv4          = "want_ipv4"
 	bpfVarWantIpv6          = "want_ipv6"
@@ -245,6 +278,8 @@ type bpfSpecs struct {
 type bpfProgramSpecs struct {
 	Bind4            *ebpf.ProgramSpec `ebpf:"bind4"`
 	Bind6            *ebpf.ProgramSpec `ebpf:"bind6"`
+	CallSockets      *ebpf.ProgramSpec `ebpf:"call_sockets"`
+	CallTimeWaits    *ebpf.ProgramSpec `ebpf:"call_time_waits"`
 	Clocks           *ebpf.ProgramSpec `ebpf:"clocks"`
 	LookFiles        *ebpf.ProgramSpec `ebpf:"look_files"`
 	LookTcp          *ebpf.ProgramSpec `ebpf:"look_tcp"`
@@ -253,6 +288,7 @@ type bpfProgramSpecs struct {
 	PostBind6        *ebpf.ProgramSpec `ebpf:"post_bind6"`
 	SockState        *ebpf.ProgramSpec `ebpf:"sock_state"`
 	SockStateNested  *ebpf.ProgramSpec `ebpf:"sock_state_nested"`
+	Switched         *ebpf.ProgramSpec `ebpf:"switched"`
 	TcpCalls         *ebpf.ProgramSpec `ebpf:"tcp_calls"`
 	TcpDestroy       *ebpf.ProgramSpec `ebpf:"tcp_destroy"`
 	TcpDestroyNested *ebpf.ProgramSpec `ebpf:"tcp_destroy_nested"`
@@ -280,7 +316,9 @@ type bpfMapSpecs struct {
 	Scratches     *ebpf.MapSpec `ebpf:"scratches"`
 	Searches      *ebpf.MapSpec `ebpf:"searches"`
 	Sockets       *ebpf.MapSpec `ebpf:"sockets"`
+	Strays        *ebpf.MapSpec `ebpf:"strays"`
 	Subflows      *ebpf.MapSpec `ebpf:"subflows"`
+	SwitchedTasks *ebpf.MapSpec `ebpf:"switched_tasks"`
 	TimeWaits     *ebpf.MapSpec `ebpf:"time_waits"`
 }
 
@@ -288,16 +326,20 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	AuditNumber  *ebpf.VariableSpec `ebpf:"audit_number"`
 	ClockBoot    *ebpf.VariableSpec `ebpf:"clock_boot"`
 	ClockJiffies *ebpf.VariableSpec `ebpf:"clock_jiffies"`
 	FilterPorts  *ebpf.VariableSpec `ebpf:"filter_ports"`
+	LookMode     *ebpf.VariableSpec `ebpf:"look_mode"`
 	Losses       *ebpf.VariableSpec `ebpf:"losses"`
 	OnlyNetns    *ebpf.VariableSpec `ebpf:"only_netns"`
 	Ports        *ebpf.VariableSpec `ebpf:"ports"`
 	Rescued      *ebpf.VariableSpec `ebpf:"rescued"`
 	RingWake     *ebpf.VariableSpec `ebpf:"ring_wake"`
+	Suspects     *ebpf.VariableSpec `ebpf:"suspects"`
 	TickNs       *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TwHandler    *ebpf.VariableSpec `ebpf:"tw_handler"`
+	Twins        *ebpf.VariableSpec `ebpf:"twins"`
 	WantExplicit *ebpf.VariableSpec `ebpf:"want_explicit"`
 	WantIpv4     *ebpf.VariableSpec `ebpf:"want_ipv4"`
 	WantIpv6     *ebpf.VariableSpec `ebpf:"want_ipv6"`
@@ -333,7 +375,9 @@ type bpfMaps struct {
 	Scratches     *ebpf.Map `ebpf:"scratches"`
 	Searches      *ebpf.Map `ebpf:"searches"`
 	Sockets       *ebpf.Map `ebpf:"sockets"`
+	Strays        *ebpf.Map `ebpf:"strays"`
 	Subflows      *ebpf.Map `ebpf:"subflows"`
+	SwitchedTasks *ebpf.Map `ebpf:"switched_tasks"`
 	TimeWaits     *ebpf.Map `ebpf:"time_waits"`
 }
 
@@ -346,7 +390,9 @@ func (m *bpfMaps) Close() error {
 		m.Scratches,
 		m.Searches,
 		m.Sockets,
+		m.Strays,
 		m.Subflows,
+		m.SwitchedTasks,
 		m.TimeWaits,
 	)
 }
@@ -355,16 +401,20 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	AuditNumber  *ebpf.Variable `ebpf:"audit_number"`
 	ClockBoot    *ebpf.Variable `ebpf:"clock_boot"`
 	ClockJiffies *ebpf.Variable `ebpf:"clock_jiffies"`
 	FilterPorts  *ebpf.Variable `ebpf:"filter_ports"`
+	LookMode     *ebpf.Variable `ebpf:"look_mode"`
 	Losses       *ebpf.Variable `ebpf:"losses"`
 	OnlyNetns    *ebpf.Variable `ebpf:"only_netns"`
 	Ports        *ebpf.Variable `ebpf:"ports"`
 	Rescued      *ebpf.Variable `ebpf:"rescued"`
 	RingWake     *ebpf.Variable `ebpf:"ring_wake"`
+	Suspects     *ebpf.Variable `ebpf:"suspects"`
 	TickNs       *ebpf.Variable `ebpf:"tick_ns"`
 	TwHandler    *ebpf.Variable `ebpf:"tw_handler"`
+	Twins        *ebpf.Variable `ebpf:"twins"`
 	WantExplicit *ebpf.Variable `ebpf:"want_explicit"`
 	WantIpv4     *ebpf.Variable `ebpf:"want_ipv4"`
 	WantIpv6     *ebpf.Variable `ebpf:"want_ipv6"`
@@ -379,6 +429,8 @@ type bpfVariables struct {
 type bpfPrograms struct {
 	Bind4            *ebpf.Program `ebpf:"bind4"`
 	Bind6            *ebpf.Program `ebpf:"bind6"`
+	CallSockets      *ebpf.Program `ebpf:"call_sockets"`
+	CallTimeWaits    *ebpf.Program `ebpf:"call_time_waits"`
 	Clocks           *ebpf.Program `ebpf:"clocks"`
 	LookFiles        *ebpf.Program `ebpf:"look_files"`
 	LookTcp          *ebpf.Program `ebpf:"look_tcp"`
@@ -387,6 +439,7 @@ type bpfPrograms struct {
 	PostBind6        *ebpf.Program `ebpf:"post_bind6"`
 	SockState        *ebpf.Program `ebpf:"sock_state"`
 	SockStateNested  *ebpf.Program `ebpf:"sock_state_nested"`
+	Switched         *ebpf.Program `ebpf:"switched"`
 	TcpCalls         *ebpf.Program `ebpf:"tcp_calls"`
 	TcpDestroy       *ebpf.Program `ebpf:"tcp_destroy"`
 	TcpDestroyNested *ebpf.Program `ebpf:"tcp_destroy_nested"`
@@ -407,6 +460,8 @@ func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.Bind4,
 		p.Bind6,
+		p.CallSockets,
+		p.CallTimeWaits,
 		p.Clocks,
 		p.LookFiles,
 		p.LookTcp,
@@ -415,6 +470,7 @@ func (p *bpfPrograms) Close() error {
 		p.PostBind6,
 		p.SockState,
 		p.SockStateNested,
+		p.Switched,
 		p.TcpCalls,
 		p.TcpDestroy,
 		p.TcpDestroyNested,

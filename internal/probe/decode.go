@@ -24,7 +24,7 @@ func decode(raw []byte, e *event.Event) error {
 	var k bpfEvent
 	copy((*[eventSize]byte)(unsafe.Pointer(&k))[:], raw)
 
-	if k.Kind < uint8(event.Assign) || k.Kind > uint8(event.Tuple) {
+	if k.Kind < uint8(event.Assign) || k.Kind > uint8(event.Found) {
 		return fmt.Errorf("decoding kind %d: %w", k.Kind, errMalformed)
 	}
 	if k.Hold.State >= uint8(event.States) || k.Hold.Path > uint8(event.Explicit) || k.Reason > uint8(event.Vanished) {
@@ -45,15 +45,16 @@ func decode(raw []byte, e *event.Event) error {
 				PID: k.Hold.Owner.Pid, TID: k.Hold.Owner.Tid, UID: k.Hold.Owner.Uid,
 				Cgroup: k.Hold.Owner.Cgroup, Comm: k.Hold.Owner.Comm,
 			},
-			InState: k.Hold.InState,
-			Src:     k.Hold.Src,
-			Dst:     k.Hold.Dst,
-			NetNS:   k.Hold.Netns,
-			Port:    k.Hold.Port,
-			DstPort: k.Hold.DstPort,
-			Proto:   event.Proto(k.Hold.Proto),
-			Path:    event.Path(k.Hold.Path),
-			State:   event.State(k.Hold.State),
+			InState:  k.Hold.InState,
+			Src:      k.Hold.Src,
+			Dst:      k.Hold.Dst,
+			NetNS:    k.Hold.Netns,
+			Port:     k.Hold.Port,
+			DstPort:  k.Hold.DstPort,
+			Proto:    event.Proto(k.Hold.Proto),
+			Path:     event.Path(k.Hold.Path),
+			State:    event.State(k.Hold.State),
+			Unclosed: k.Hold.Unclosed != 0,
 		},
 	}
 	return nil

@@ -6,9 +6,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
@@ -21,6 +21,7 @@ type Check struct {
 	Detail string // what was found
 	Err    error  // nil: as it should be
 	Advice string // what to do about Err, or what is missing without it
+	Minor  bool   // tracing works in spite of Err
 }
 
 // Diagnose tries everything the stable set needs, each thing by itself: it loads and
@@ -34,7 +35,7 @@ func Diagnose() (checks []Check, works bool) {
 	for _, c := range append(checks, looks...) {
 		works = works && c.Err == nil
 	}
-	return append(append(checks, hooks...), looks...), works
+	return append(append(append(checks, hooks...), looks...), tasksCheck()), works
 }
 
 func kernelCheck() Check {
@@ -155,29 +156,24 @@ func loadOnly(program string) (*ebpf.Collection, error) {
 
 func lookChecks() []Check {
 	var checks []Check
-	for _, program := range []string{lookFiles, lookTCP, lookUDP} {
-		c := Check{Name: "iterator " + strings.TrimPrefix(program, "look_"), Detail: "what is held now"}
-		if err := tryLook(program); err != nil {
+	for _, it := range iterators {
+		c := Check{Name: "iterator " + it.program, Detail: "what is held now"}
+		if err := tryLook(it); err != nil {
 			c.Err = explain(err)
-			c.Advice = "holds from before the start would be missing"
+			c.Advice = it.without
 		}
 		checks = append(checks, c)
 	}
 	return checks
 }
 
-func tryLook(program string) error {
-	coll, err := loadOnly(program)
+func tryLook(it iterator) error {
+	coll, err := loadOnly(it.program)
 	if err != nil {
 		return err
 	}
 	defer coll.Close()
-	it, err := link.AttachIter(link.IterOptions{Program: coll.Programs[program]})
-	if err != nil {
-		return err
-	}
-	defer it.Close()
-	out, err := it.Open()
+	out, err := it.open(coll.Programs[it.program], coll.Maps[it.over], nil)
 	if err != nil {
 		return err
 	}
@@ -187,6 +183,25 @@ func tryLook(program string) error {
 		return nil
 	}
 	return err
+}
+
+// tasksCheck watches the scheduler for a moment. Tasks that hide keep nobody from tracing.
+func tasksCheck() Check {
+	c := Check{Name: "tasks", Detail: "none seen that the kernel hides from tracing"}
+	w, err := WatchTasks()
+	if err != nil {
+		c.Err, c.Advice = err, "what a kernel hides from the hooks would be blamed on porttrace"
+		return c
+	}
+	defer w.Close()
+	time.Sleep(time.Second)
+	hidden, err := w.Hidden()
+	if err == nil && len(hidden) > 0 {
+		err = fmt.Errorf("this kernel hides what happens while %s runs", Names(hidden))
+		c.Advice, c.Minor = "a few events may be missed there; audits find them and put them right", true
+	}
+	c.Err = err
+	return c
 }
 
 // explain puts the kernel's answer in words: the library's own hints guess wrong where

@@ -73,7 +73,7 @@ func TestReadEventsInOddChunks(t *testing.T) {
 				t.Fatalf("%s: event %d came as number %d", name, e.Time, next)
 			}
 			next++
-		})
+		}, nil)
 		if err != nil || next != uint64(tc.n+1) {
 			t.Errorf("%s: %d of %d events, %v", name, next-1, tc.n, err)
 		}
@@ -98,7 +98,7 @@ func TestReadEventsErrors(t *testing.T) {
 		"at once torn": {nil, torn, torn, "torn", 0},
 	} {
 		told := 0
-		err := readEvents(&chunks{data: tc.data, size: 1000, atEnd: tc.atEnd}, func(*event.Event) { told++ })
+		err := readEvents(&chunks{data: tc.data, size: 1000, atEnd: tc.atEnd}, func(*event.Event) { told++ }, nil)
 		if !errors.Is(err, tc.is) || err.Error() != tc.want || told != tc.told {
 			t.Errorf("%s: got %v after %d events, want %s after %d", name, err, told, tc.want, tc.told)
 		}
@@ -109,7 +109,7 @@ func TestReadEventsErrors(t *testing.T) {
 func TestReadEventsWithDataAndEOFAtOnce(t *testing.T) {
 	told := 0
 	r := &together{row(3)}
-	if err := readEvents(r, func(*event.Event) { told++ }); err != nil || told != 3 {
+	if err := readEvents(r, func(*event.Event) { told++ }, nil); err != nil || told != 3 {
 		t.Errorf("%d events, %v", told, err)
 	}
 }

@@ -14,3 +14,23 @@ func (p *Probe) Links() ([]link.ID, error) {
 	}
 	return ids, nil
 }
+
+// Nested returns how many events the kernel skipped at hooks that have a second instance,
+// and how many of them that one took over.
+func (p *Probe) Nested() (skipped, rescued uint64, err error) {
+	var taken [2]uint64
+	if err := p.coll.Variables["rescued"].Get(&taken); err != nil {
+		return 0, 0, err
+	}
+	for _, h := range p.hooks {
+		if h.twin == 0 {
+			continue
+		}
+		stats, err := p.coll.Programs[h.program].Stats()
+		if err != nil {
+			return 0, 0, err
+		}
+		skipped += stats.RecursionMisses
+	}
+	return skipped, taken[0] + taken[1], nil
+}

@@ -15,9 +15,10 @@ type hook struct {
 	proto   proto // attached only if one of these is traced
 	// optional hooks may be missing on a kernel; what they add is then missing too
 	optional bool
-	// rescues: the second instance of the hook before it, which takes over the events
-	// that the kernel skips there (bpf/nested.h). Its own misses mean nothing: the first
-	// instance saw those.
+	// twin is 1 + enum twin for a hook with a second instance, which comes next and
+	// takes over the events that the kernel skips there (bpf/nested.h). rescues: it is
+	// that one. Its own misses mean nothing: the first instance saw those.
+	twin    int
 	rescues bool
 }
 
@@ -36,9 +37,9 @@ var stableHooks = []hook{
 	{program: "tw_expire", what: "the end of TIME_WAIT", proto: tcp},
 	{program: "tw_cancel", what: "the early end of TIME_WAIT", proto: tcp},
 	{program: "tw_start", what: "the beginning of TIME_WAIT", proto: tcp},
-	{program: "tcp_destroy", what: "the release of bound TCP sockets", proto: tcp},
+	{program: "tcp_destroy", what: "the release of bound TCP sockets", proto: tcp, twin: 2},
 	{program: "tcp_destroy_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "sock_state", what: "TCP states and releases", proto: tcp},
+	{program: "sock_state", what: "TCP states and releases", proto: tcp, twin: 1},
 	{program: "sock_state_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
 	{program: "udp_close", what: "the release of UDP ports", cgroup: ebpf.AttachCgroupInetSockRelease, proto: udp},
 	{program: "post_bind4", what: "the port of bind(0), IPv4", cgroup: ebpf.AttachCGroupInet4PostBind, proto: tcp | udp},
@@ -55,13 +56,27 @@ var stableHooks = []hook{
 	{program: "tcp_calls", what: "the port of TCP connect() and listen()", cgroup: ebpf.AttachCGroupSockOps, proto: tcp},
 }
 
-// The iterators and the clock sampler are loaded with every set and run on demand.
-const (
-	lookFiles = "look_files"
-	lookTCP   = "look_tcp"
-	lookUDP   = "look_udp"
-	clocks    = "clocks"
+// iterator is a program that is run over all there is of something, on demand.
+type iterator struct {
+	program string
+	over    string // the map it goes over; "": what the kernel has
+	proto   proto
+	without string // what is missing without it
+}
+
+// The iterators are loaded with every set, as is the clock sampler.
+var (
+	lookFiles = iterator{program: "look_files", proto: tcp | udp, without: "holds from before the start would be missing"}
+	lookTCP   = iterator{program: "look_tcp", proto: tcp, without: "holds from before the start would be missing"}
+	lookUDP   = iterator{program: "look_udp", proto: udp, without: "UDP ports that connect() took would be missing"}
+
+	callSockets   = iterator{program: "call_sockets", over: "sockets", proto: tcp | udp, without: "losses could not be put right"}
+	callTimeWaits = iterator{program: "call_time_waits", over: "time_waits", proto: tcp, without: "losses could not be put right"}
 )
+
+var iterators = []iterator{lookFiles, lookTCP, lookUDP, callSockets, callTimeWaits}
+
+const clocks = "clocks"
 
 func (h hook) isWanted(p proto) bool { return h.proto&p != 0 }
 

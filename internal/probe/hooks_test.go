@@ -42,7 +42,13 @@ func TestEveryHookIsAProgramAndEveryProgramAHook(t *testing.T) {
 			t.Errorf("%s is a %v program and attached as %v", h.program, p.Type, h.cgroup)
 		}
 	}
-	onDemand := []string{lookFiles, lookTCP, lookUDP, clocks}
+	onDemand := []string{clocks, switched}
+	for _, it := range iterators {
+		onDemand = append(onDemand, it.program)
+		if it.without == "" || it.proto == 0 {
+			t.Errorf("%s says nothing of what it is for", it.program)
+		}
+	}
 	for name := range programs {
 		if listed := place(name) >= 0; listed == slices.Contains(onDemand, name) {
 			t.Errorf("%s: in the table of hooks: %t", name, listed)
@@ -69,7 +75,7 @@ func TestRescuersFollowWhomTheyRescue(t *testing.T) {
 			t.Fatalf("%s rescues nobody", h.program)
 		}
 		first := stableHooks[i-1]
-		if first.program+"_nested" != h.program || first.rescues || first.proto != h.proto {
+		if first.program+"_nested" != h.program || first.rescues || first.twin == 0 || first.proto != h.proto {
 			t.Errorf("%s follows %s", h.program, first.program)
 		}
 		if a, b := programs[first.program].AttachTo, programs[h.program].AttachTo; a != b {
@@ -123,10 +129,10 @@ func TestChooseKeepsWhatTheOptionsNeed(t *testing.T) {
 		allOfHooks  bool
 		hooksAtMost int
 	}{
-		"both": {Options{TCP: true, UDP: true}, []string{lookFiles, lookTCP, lookUDP, clocks}, nil, true, len(stableHooks)},
-		"TCP":  {Options{TCP: true}, []string{lookFiles, lookTCP, clocks, "bind4"}, []string{lookUDP, "udp_close", "udp_connect4"}, false, len(stableHooks) - 1},
-		"UDP":  {Options{UDP: true}, []string{lookFiles, lookUDP, clocks, "bind6"}, []string{lookTCP, "sock_state", "tw_start", "tcp_calls"}, false, len(stableHooks) - 1},
-		"none": {Options{}, []string{lookFiles, clocks}, []string{lookTCP, lookUDP, "bind4"}, false, 0},
+		"both": {Options{TCP: true, UDP: true}, []string{"look_files", "look_tcp", "look_udp", "call_sockets", "call_time_waits", clocks}, nil, true, len(stableHooks)},
+		"TCP":  {Options{TCP: true}, []string{"look_files", "look_tcp", "call_time_waits", clocks, "bind4"}, []string{"look_udp", "udp_close", "udp_connect4"}, false, len(stableHooks) - 1},
+		"UDP":  {Options{UDP: true}, []string{"look_files", "look_udp", "call_sockets", clocks, "bind6"}, []string{"look_tcp", "call_time_waits", "sock_state", "tw_start", "tcp_calls"}, false, len(stableHooks) - 1},
+		"none": {Options{}, []string{clocks}, []string{"look_files", "look_tcp", "look_udp", "bind4"}, false, 0},
 	} {
 		p, s := &Probe{options: tc.options}, spec(t)
 		if err := p.choose(s); err != nil {

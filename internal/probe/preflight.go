@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -72,11 +73,23 @@ func effectiveCapabilities() (uint64, error) {
 		return 0, fmt.Errorf("reading our capabilities: %w", err)
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
+	return parseCapabilities(f)
+}
+
+// parseCapabilities reads the CapEff line of /proc/PID/status.
+func parseCapabilities(status io.Reader) (uint64, error) {
+	lines := bufio.NewScanner(status)
 	for lines.Scan() {
 		if value, ok := strings.CutPrefix(lines.Text(), "CapEff:"); ok {
-			return strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+			set, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+			if err != nil {
+				return 0, fmt.Errorf("reading our capabilities: CapEff: %w", err)
+			}
+			return set, nil
 		}
+	}
+	if err := lines.Err(); err != nil {
+		return 0, fmt.Errorf("reading our capabilities: %w", err)
 	}
 	return 0, errors.New("reading our capabilities: /proc/self/status has no CapEff")
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"porttrace/internal/cgroup"
+	"porttrace/internal/event"
 )
 
 // Options say what the kernel side tells. What they leave out costs next to nothing.
@@ -25,12 +26,17 @@ type Options struct {
 	TCP, UDP   bool
 	IPv4, IPv6 bool
 	NetNS      uint32 // inode; 0: all
-	BufferSize int    // of the ring, a power of two
+	BufferSize int    // of the ring, a power of two; 0: DefaultBufferSize
+	MaxHolds   int    // followed at a time, on sockets and in TIME_WAIT each; 0: DefaultMaxHolds
 }
 
 // DefaultBufferSize is the ring's size where none is asked for. It takes the events of
 // about 37,000 connections while the reader is kept from running.
 const DefaultBufferSize = 16 << 20
+
+// DefaultMaxHolds is how many holds are followed where no number is asked for. The
+// kernel takes 16 bytes for each that could be, and some 400 for each that is.
+const DefaultMaxHolds = 1 << 18
 
 // Probe is the set of hooks at work. Its methods must not be called concurrently.
 type Probe struct {
@@ -40,8 +46,10 @@ type Probe struct {
 	links    []link.Link
 	ring     *ringbuf.Reader
 	record   ringbuf.Record
+	event    event.Event // what record says
 	missing  []string
 	lastSeen Losses
+	audits   uint32
 }
 
 // Open loads and attaches the stable set. Nothing stays attached on an error, which
@@ -102,7 +110,10 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) error {
 	if p.options.UDP {
 		protos |= udp
 	}
-	keep := map[string]bool{lookFiles: true, clocks: true, lookTCP: p.options.TCP, lookUDP: p.options.UDP}
+	keep := map[string]bool{clocks: true}
+	for _, i := range iterators {
+		keep[i.program] = i.proto&protos != 0
+	}
 	for _, h := range stableHooks {
 		if h.isWanted(protos) {
 			p.hooks = append(p.hooks, h)
@@ -150,6 +161,12 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 		size = DefaultBufferSize
 	}
 	spec.Maps["events"].MaxEntries = uint32(size)
+	holds := p.options.MaxHolds
+	if holds == 0 {
+		holds = DefaultMaxHolds
+	}
+	spec.Maps["sockets"].MaxEntries = uint32(holds)
+	spec.Maps["time_waits"].MaxEntries = uint32(holds)
 
 	set := func(v *ebpf.VariableSpec, value any) error { return v.Set(value) }
 	err := errors.Join(
@@ -236,7 +253,7 @@ func (p *Probe) attach() error {
 		}
 		p.links = append(p.links, l)
 	}
-	return nil
+	return p.pair()
 }
 
 // Hooks names the set at work, as recordings do.
@@ -265,76 +282,6 @@ func (p *Probe) Close() error {
 		p.coll.Close()
 	}
 	return errors.Join(errs...)
-}
-
-// ProgramStats is what the kernel counts of one hook while kernel.bpf_stats_enabled
-// is 1; Misses is counted always.
-type ProgramStats struct {
-	Name    string
-	Runs    uint64
-	Runtime time.Duration
-	Misses  uint64
-}
-
-// Stats returns the kernel's statistics of each hook in use.
-func (p *Probe) Stats() ([]ProgramStats, error) {
-	stats := make([]ProgramStats, 0, len(p.hooks))
-	for _, h := range p.hooks {
-		s, err := p.coll.Programs[h.program].Stats()
-		if err != nil {
-			return nil, fmt.Errorf("reading statistics of %s: %w", h.program, err)
-		}
-		stats = append(stats, ProgramStats{h.program, s.RunCount, s.Runtime, s.RecursionMisses})
-	}
-	return stats, nil
-}
-
-// Losses is what could not be told, by place.
-type Losses struct {
-	Ring      uint64 // the ring had no room
-	Map       uint64 // a map or socket storage refused an entry
-	Recursion uint64 // a hook fired inside itself on one CPU and the kernel skipped it
-}
-
-// Total is the number of events lost.
-func (l Losses) Total() uint64 { return l.Ring + l.Map + l.Recursion }
-
-// NewLosses returns what was lost since the last call.
-func (p *Probe) NewLosses() (Losses, error) {
-	var slots [2]uint64
-	if err := p.coll.Variables["losses"].Get(&slots); err != nil {
-		return Losses{}, fmt.Errorf("reading losses: %w", err)
-	}
-	now := Losses{Ring: slots[0], Map: slots[1]}
-	var err error
-	if now.Recursion, err = p.skipped(); err != nil {
-		return Losses{}, err
-	}
-	last := p.lastSeen
-	if now.Recursion < last.Recursion { // read while a skipped run was being taken over
-		now.Recursion = last.Recursion
-	}
-	p.lastSeen = now
-	return Losses{now.Ring - last.Ring, now.Map - last.Map, now.Recursion - last.Recursion}, nil
-}
-
-// skipped counts the runs that the kernel skipped and no second instance took over.
-func (p *Probe) skipped() (uint64, error) {
-	var rescued, skipped uint64
-	if err := p.coll.Variables["rescued"].Get(&rescued); err != nil {
-		return 0, fmt.Errorf("reading losses: %w", err)
-	}
-	for _, h := range p.hooks {
-		if h.rescues {
-			continue
-		}
-		stats, err := p.coll.Programs[h.program].Stats()
-		if err != nil {
-			return 0, fmt.Errorf("reading statistics of %s: %w", h.program, err)
-		}
-		skipped += stats.RecursionMisses
-	}
-	return skipped - min(skipped, rescued), nil
 }
 
 // RemoveMemlock raises RLIMIT_MEMLOCK, which kernels before 5.11 charge BPF maps to.

@@ -83,7 +83,9 @@ func TestDiagnose(t *testing.T) {
 	}
 	hooks, iterators := 0, 0
 	for _, c := range checks {
-		if c.Err != nil {
+		if c.Err != nil && c.Minor {
+			t.Logf("%v", c.Err) // true of some kernels
+		} else if c.Err != nil {
 			t.Errorf("%s: %v (%s)", c.Name, c.Err, c.Advice)
 		}
 		if c.Name == "" || c.Detail == "" {
@@ -96,7 +98,7 @@ func TestDiagnose(t *testing.T) {
 			iterators++
 		}
 	}
-	if hooks == 0 || iterators != 3 {
+	if hooks == 0 || iterators != 5 {
 		t.Errorf("%d hooks and %d iterators were tried", hooks, iterators)
 	}
 	if after := bpfFiles(t); after != before {
@@ -249,30 +251,42 @@ func connectToItself(t *testing.T) map[uint16]bool {
 }
 
 func TestLookFindsWhatIsHeld(t *testing.T) {
-	p := open(t, everything)
-	self, err := netns.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testutil.NeedBPF(t)
 	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	p := open(t, everything)
+	self, err := netns.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	for name, look := range map[string]func(func(*event.Event)) error{
-		"everywhere": func(f func(*event.Event)) error { return p.Look([]netns.NS{self}, f) },
-		"UDP only":   func(f func(*event.Event)) error { return p.LookUDP(self, f) },
+	for _, look := range []struct {
+		name string
+		kind event.Kind
+		do   func(probe.Handler) error
+	}{
+		{"snapshot", event.Found, func(f probe.Handler) error { return p.Snapshot([]netns.NS{self}, f) }},
+		{"UDP only", event.Held, func(f probe.Handler) error { return p.LookUDP(self, f) }},
+		{"roll call", event.Held, func(f probe.Handler) error { return p.RollCall(f, nil) }},
+		{"audit", event.Held, func(f probe.Handler) error {
+			_, err := p.Audit([]netns.NS{self}, f, func() error { return nil })
+			return err
+		}},
 	} {
-		found := false
-		err := look(func(e *event.Event) {
-			if e.Kind != event.Held {
-				t.Errorf("%s: a look tells kind %d", name, e.Kind)
+		found := 0
+		err := look.do(func(e *event.Event) {
+			if e.Kind != look.kind {
+				t.Errorf("%s: kind %d of port %d", look.name, e.Kind, e.Hold.Port)
 			}
-			found = found || e.Hold.Proto == event.UDP && e.Hold.Port == want && e.Hold.Owner.PID == uint32(os.Getpid())
+			if e.Hold.Proto == event.UDP && e.Hold.Port == want && e.Hold.Owner.PID == uint32(os.Getpid()) {
+				found++
+			}
 		})
-		if err != nil || !found {
-			t.Errorf("%s: found %t, %v", name, found, err)
+		if err != nil || found != 1 {
+			t.Errorf("%s: found %d times, %v", look.name, found, err)
 		}
 	}
 }
@@ -290,7 +304,7 @@ func TestLookSkipsNamespacesThatAreGone(t *testing.T) {
 	if err := os.Remove(link); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Look([]netns.NS{ns}, func(*event.Event) {}); err != nil {
+	if err := p.Snapshot([]netns.NS{ns}, func(*event.Event) {}); err != nil {
 		t.Error(err)
 	}
 }

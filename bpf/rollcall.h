@@ -1,0 +1,97 @@
+/* The roll call: every hold that is followed is told, and whether its socket still has the
+ * port is read from the socket itself. So a hook that was missed leaves nothing behind,
+ * and sockets in no table (bound only, in flight between processes) are no puzzle. */
+#pragma once
+
+#include "look.h"
+
+/* What was a socket may be free memory, with all that it had but references, or another
+ * one by now: a cookie is given once. A socket that puts its port back has skc_num 0
+ * (__inet_put_port). */
+static __always_inline bool is_same(struct sock *sk, __u64 cookie)
+{
+	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == cookie &&
+	       BPF_CORE_READ(sk, __sk_common.skc_refcnt.refs.counter);
+}
+
+/* Gone at one audit may be a hook that is about to tell; gone at two is gone. */
+static __always_inline bool is_gone(__u32 *missing)
+{
+	if (*missing && *missing + 1 == audit_number)
+		return true;
+	*missing = audit_number;
+	__sync_fetch_and_add(&suspects, 1);
+	return false;
+}
+
+/* The iterator hands out values that the verifier lets nobody index: look them up. */
+static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *key)
+{
+	__u64 now = bpf_ktime_get_boot_ns(), cookie;
+	bool held, udp, same;
+	struct life *life;
+	struct sock *sk;
+
+	if (!key)
+		return 0;
+	cookie = *key;
+	life = bpf_map_lookup_elem(&sockets, &cookie);
+	if (!life)
+		return 0;
+	sk = (struct sock *)life->sk;
+	held = life->phase == PHASE_HELD || life->phase == PHASE_SHARED;
+	udp = life->hold.proto == IPPROTO_UDP;
+	same = is_same(sk, cookie);
+	if (held && same && BPF_CORE_READ(sk, __sk_common.skc_num) != life->hold.port) {
+		if (udp && !life->hold.unclosed) { /* as in current_life() */
+			release(life, REASON_DISCONNECTED, now);
+			return 0;
+		}
+		same = false;
+	}
+	if (!same) {
+		if (is_gone(&life->missing))
+			forget(life);
+		return 0;
+	}
+	if (!held)
+		return 0;
+	if (udp && settle_udp(&life->hold, sk, false) && want_states)
+		emit(KIND_STATE, REASON_NONE, now, &life->hold);
+	tell(meta, KIND_HELD, &life->hold, now);
+	return 0;
+}
+
+static __always_inline bool is_same_tw(struct inet_timewait_sock *tw, const struct tw_key *key)
+{
+	struct tw_key now = {};
+
+	return read_tw_key(&now, tw) && now.cookie == key->cookie && now.hash == key->hash &&
+	       now.port == key->port && now.dst_port == key->dst_port && is_pending(tw);
+}
+
+static __always_inline int call_tw(struct bpf_iter_meta *meta, const struct tw_key *at)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct inet_timewait_sock *tw;
+	struct tw_life *life;
+	struct tw_key key;
+
+	if (!at)
+		return 0;
+	key = *at;
+	life = bpf_map_lookup_elem(&time_waits, &key);
+	if (!life)
+		return 0;
+	tw = (struct inet_timewait_sock *)life->tw;
+	if (!is_same_tw(tw, &key)) {
+		if (is_gone(&life->missing))
+			bpf_map_delete_elem(&time_waits, &key);
+		return 0;
+	}
+	if (!life->claimed || life->shared) /* the full socket tells, or look_tw takes it in */
+		return 0;
+	settle_tw(life, tw, now);
+	tell(meta, KIND_HELD, &life->hold, now);
+	return 0;
+}

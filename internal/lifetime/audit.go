@@ -1,0 +1,128 @@
+package lifetime
+
+import (
+	"sort"
+
+	"porttrace/internal/event"
+	"porttrace/internal/ktime"
+)
+
+// An audit compares the held set with what the kernel holds. One difference may be an
+// event on its way through the ring; what two audits in a row find is corrected: the
+// ring was read between them.
+type audit struct {
+	number       uint32
+	began, prior ktime.Time // of this audit and of the one before
+	running      bool
+	// strangers are held in the kernel and unknown here: now, and at the audit before
+	strangers, before map[event.ID]bool
+	corrections       Corrections
+}
+
+// Corrections are the differences to the kernel that were put right.
+type Corrections struct {
+	Count uint64
+	// Expected is how many of them no hook could have told: ends of the kernel's own
+	// sockets.
+	Expected uint64
+	Details  []Correction // of the first few that were not expected
+}
+
+// Add puts more to c.
+func (c *Corrections) Add(more Corrections) {
+	c.Count += more.Count
+	c.Expected += more.Expected
+	c.Details = append(c.Details, more.Details[:min(len(more.Details), detailed-len(c.Details))]...)
+}
+
+// Correction is a hold that was found gone, or else found held.
+type Correction struct {
+	Hold Hold
+	Gone bool
+}
+
+// detailed is how many corrections are kept in full.
+const detailed = 5
+
+// BeginAudit starts an audit at this moment. The Held events handled until EndAudit are
+// all the holds that the kernel side follows.
+func (t *Tracker) BeginAudit(now ktime.Time) {
+	a := &t.audit
+	a.number++
+	a.prior, a.began = a.began, now
+	a.before, a.strangers = a.strangers, a.before
+	clear(a.strangers)
+	a.running = true
+}
+
+// see takes what a look found held. What it tells may be older than the last event.
+func (t *Tracker) see(e *event.Event) {
+	h, ok := t.held[e.Hold.ID]
+	switch {
+	case ok && h.killed != nil && e.Time <= h.killed.at:
+	case ok && e.Time < h.upTo:
+		h.seen = t.audit.number
+	case ok:
+		t.ends.drop(h) // it was the restart of a timer, and that was lost or is on its way
+		t.update(h, e)
+		if t.states && t.audit.running && h.untold {
+			t.tellState(h, e.Time) // the same event may be on its way: enter() knows
+		}
+	case !t.audit.running: // the ring will tell
+	case t.audit.before[e.Hold.ID]:
+		t.find(e)
+	default:
+		t.audit.strangers[e.Hold.ID] = true
+	}
+}
+
+// find takes in a hold that no event told.
+func (t *Tracker) find(e *event.Event) {
+	h := t.missed(e)
+	if t.started && t.states {
+		t.tellState(h, e.Time) // an assign record has none
+	}
+}
+
+// EndAudit corrects what this audit and the one before found, and returns how much is
+// left for the next one to confirm.
+func (t *Tracker) EndAudit() (suspects int) {
+	a := &t.audit
+	a.running = false
+	var gone []*hold
+	for _, h := range t.held {
+		switch {
+		case h.seen == a.number, h.killed != nil, h.key.Born >= a.began:
+		case h.absent != 0 && h.absent+1 == a.number && h.seen < h.absent:
+			gone = append(gone, h)
+		default:
+			h.absent = a.number
+			suspects++
+		}
+	}
+	sort.Slice(gone, func(i, j int) bool { return gone[i].ID < gone[j].ID })
+	for _, h := range gone {
+		t.corrected(h, true)
+		t.end(h, a.prior, event.Vanished)
+	}
+	return suspects + len(a.strangers)
+}
+
+func (t *Tracker) corrected(h *hold, gone bool) {
+	t.totals.Corrected++
+	c := &t.audit.corrections
+	c.Count++
+	switch {
+	case gone && h.unclosed:
+		c.Expected++
+	case len(c.Details) < detailed:
+		c.Details = append(c.Details, Correction{h.Hold, gone})
+	}
+}
+
+// Corrections returns those made since the last call.
+func (t *Tracker) Corrections() Corrections {
+	c := t.audit.corrections
+	t.audit.corrections = Corrections{}
+	return c
+}

@@ -1,0 +1,81 @@
+package probe
+
+import (
+	"fmt"
+	"time"
+)
+
+// ProgramStats is what the kernel counts of one hook while kernel.bpf_stats_enabled
+// is 1; Misses is counted always.
+type ProgramStats struct {
+	Name    string
+	Runs    uint64
+	Runtime time.Duration
+	Misses  uint64
+}
+
+// Stats returns the kernel's statistics of each hook in use.
+func (p *Probe) Stats() ([]ProgramStats, error) {
+	stats := make([]ProgramStats, 0, len(p.hooks))
+	for _, h := range p.hooks {
+		s, err := p.coll.Programs[h.program].Stats()
+		if err != nil {
+			return nil, fmt.Errorf("reading statistics of %s: %w", h.program, err)
+		}
+		stats = append(stats, ProgramStats{h.program, s.RunCount, s.Runtime, s.RecursionMisses})
+	}
+	return stats, nil
+}
+
+// Losses is what could not be told, by place.
+type Losses struct {
+	Ring      uint64 // the ring had no room
+	Map       uint64 // a map or socket storage refused an entry
+	Recursion uint64 // a hook fired inside itself on one CPU and the kernel skipped it
+}
+
+// Total is the number of events lost.
+func (l Losses) Total() uint64 { return l.Ring + l.Map + l.Recursion }
+
+// NewLosses returns what was lost since the last call.
+func (p *Probe) NewLosses() (Losses, error) {
+	var slots [2]uint64
+	if err := p.coll.Variables["losses"].Get(&slots); err != nil {
+		return Losses{}, fmt.Errorf("reading losses: %w", err)
+	}
+	now := Losses{Ring: slots[0], Map: slots[1]}
+	var err error
+	if now.Recursion, err = p.skipped(); err != nil {
+		return Losses{}, err
+	}
+	last := p.lastSeen
+	if now.Recursion < last.Recursion { // read while a skipped run was being taken over
+		now.Recursion = last.Recursion
+	}
+	p.lastSeen = now
+	return Losses{now.Ring - last.Ring, now.Map - last.Map, now.Recursion - last.Recursion}, nil
+}
+
+// skipped counts the runs that the kernel skipped and no second instance took over.
+func (p *Probe) skipped() (uint64, error) {
+	var rescued [2]uint64
+	if err := p.coll.Variables["rescued"].Get(&rescued); err != nil {
+		return 0, fmt.Errorf("reading losses: %w", err)
+	}
+	var skipped uint64
+	for _, h := range p.hooks {
+		if h.rescues {
+			continue
+		}
+		stats, err := p.coll.Programs[h.program].Stats()
+		if err != nil {
+			return 0, fmt.Errorf("reading statistics of %s: %w", h.program, err)
+		}
+		missed := stats.RecursionMisses
+		if i := h.twin - 1; i >= 0 { // never more than missed, but for the moment between two reads
+			missed -= min(missed, rescued[i])
+		}
+		skipped += missed
+	}
+	return skipped, nil
+}
