@@ -78,13 +78,8 @@ func runArena(o options, stdin io.Reader, stdout io.Writer) error {
 }
 
 func openArena(o options) (g ground, server *player, clients []*player, err error) {
-	if err := raiseLoopback(); err != nil {
+	if err := prepareNamespace(); err != nil {
 		return g, nil, nil, err
-	}
-	for name, value := range sysctls {
-		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0); err != nil {
-			return g, nil, nil, fmt.Errorf("preparing the network namespace: %w", err)
-		}
 	}
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
@@ -103,6 +98,19 @@ func openArena(o options) (g ground, server *player, clients []*player, err erro
 		g.Clients = append(g.Clients, c.pid)
 	}
 	return g, server, clients, nil
+}
+
+// prepareNamespace is for the first process of a new one.
+func prepareNamespace() error {
+	if err := raiseLoopback(); err != nil {
+		return err
+	}
+	for name, value := range sysctls {
+		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0); err != nil {
+			return fmt.Errorf("preparing the network namespace: %w", err)
+		}
+	}
+	return nil
 }
 
 func raiseLoopback() error {

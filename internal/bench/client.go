@@ -82,13 +82,15 @@ type step struct {
 	size         uintptr
 }
 
-func newStep(a action, dial string) step {
+func newStep(a action, dial string) step { return newStepTo(a, a.port(), dial) }
+
+func newStepTo(a action, to int, dial string) step {
 	s := step{action: a, dials: dial == "net" && !a.send, family: unix.AF_INET, kind: unix.SOCK_STREAM, size: unix.SizeofSockaddrInet4}
 	if a.udp {
 		s.kind = unix.SOCK_DGRAM
 	}
 	var port [2]byte
-	binary.BigEndian.PutUint16(port[:], uint16(a.port()))
+	binary.BigEndian.PutUint16(port[:], uint16(to))
 	if a.v6 {
 		s.family, s.size = unix.AF_INET6, unix.SizeofSockaddrInet6
 		s.to = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: [16]byte{15: 1}}

@@ -40,6 +40,7 @@ type tracer struct {
 	output  string
 	release func() bool
 	began   time.Duration // CPU time when it was ready
+	peak    uint64        // largest resident set in bytes, known after stop
 	exited  chan struct{}
 	err     error // of its exit; to be read once exited is closed
 
@@ -88,10 +89,9 @@ func (t *tracer) stop() error {
 		t.kill()
 		return fmt.Errorf("stopping %s: %w", t.name, err)
 	}
+	t.peak = peakOf(t.cmd.Process.Pid)
 	t.cmd.Process.Signal(os.Interrupt) // an error means that it is gone: seen below
-	select {
-	case <-t.exited:
-	case <-time.After(2 * patience):
+	if !t.exits() {
 		t.kill()
 		return fmt.Errorf("stopping %s: still running %s after SIGINT", t.name, 2*patience)
 	}
@@ -101,15 +101,31 @@ func (t *tracer) stop() error {
 	return nil
 }
 
+// exits waits for the end, and sees on the way what the last things to do take in memory.
+func (t *tracer) exits() bool {
+	deadline := time.After(2 * patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-t.exited:
+			return true
+		case <-deadline:
+			return false
+		case <-tick.C:
+			t.peak = max(t.peak, peakOf(t.cmd.Process.Pid))
+		}
+	}
+}
+
 func (t *tracer) kill() {
 	t.release()
 	t.cmd.Process.Kill()
 	<-t.exited
 }
 
-// read turns what the tracer wrote into an account, and deletes it.
+// read turns what the tracer wrote into an account.
 func (t *tracer) read(storm outcome) (account, error) {
-	defer os.Remove(t.output)
 	file, err := os.Open(t.output)
 	if err != nil {
 		return account{}, fmt.Errorf("reading what %s wrote: %w", t.name, err)
@@ -158,12 +174,8 @@ func (t *tracer) await(what string, condition func() bool) error {
 	}
 }
 
-// usage is what the whole run took: CPU time before and after the storm began, and the
-// largest resident set.
-func (t *tracer) usage() (before, after time.Duration, rss uint64) {
+// usage is the CPU time that the whole run took before and after the storm began.
+func (t *tracer) usage() (before, after time.Duration) {
 	total := t.cmd.ProcessState.UserTime() + t.cmd.ProcessState.SystemTime()
-	if use, ok := t.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		rss = uint64(use.Maxrss) * 1024
-	}
-	return t.began, max(0, total-t.began), rss
+	return t.began, max(0, total-t.began)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // counts is a list of numbers above 0, as a flag.
@@ -55,6 +56,14 @@ func ratios(of, to []float64) []float64 {
 		}
 	}
 	return list
+}
+
+// perMillion is seconds of CPU time for a million of n things done; for none it is 0.
+func perMillion(cpu time.Duration, n uint64) float64 {
+	if n == 0 {
+		return 0
+	}
+	return cpu.Seconds() * 1e6 / float64(n)
 }
 
 // thousands writes a number the way people read it: 23,500.

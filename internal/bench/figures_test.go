@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestMedian(t *testing.T) {
@@ -31,6 +32,22 @@ func TestRatiosStayWithinTheRound(t *testing.T) {
 	got := ratios([]float64{90, 180, 5, 70}, []float64{100, 200, 0})
 	if want := []float64{0.9, 0.9}; !slices.Equal(got, want) {
 		t.Errorf("ratios = %v, want %v", got, want)
+	}
+}
+
+func TestPerMillion(t *testing.T) {
+	for _, tc := range []struct {
+		cpu  time.Duration
+		n    uint64
+		want float64
+	}{
+		{time.Second, 500_000, 2},
+		{0, 500_000, 0},
+		{time.Second, 0, 0},
+	} {
+		if got := perMillion(tc.cpu, tc.n); got != tc.want {
+			t.Errorf("perMillion(%s, %d) = %v, want %v", tc.cpu, tc.n, got, tc.want)
+		}
 	}
 }
 

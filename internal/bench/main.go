@@ -37,6 +37,7 @@ type options struct {
 	mix       string
 	dial      string
 	stats     bool
+	holds     int
 	role      string
 	rest      []string // further arguments
 }
@@ -82,6 +83,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&o.mix, "mix", "tcp", "`tcp` (IPv4) or all (TCP and UDP, IPv4 and IPv6)")
 	set.StringVar(&o.dial, "dial", "raw", "clients make `raw` system calls, as fast as it goes, or use package net")
 	set.BoolVar(&o.stats, "stats", false, "then measure each BPF program, nanoseconds a run (-runs 0: only that)")
+	set.IntVar(&o.holds, "holds", 0, "then measure porttrace's memory at `N` live holds (-runs 0: only that); 0: not")
 	set.StringVar(&o.role, "role", "", "for the bench itself: which process of the storm to be")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -103,6 +105,8 @@ func (o options) validate() error {
 		return fmt.Errorf("%w: -seconds %g: must be above 0", errUsage, o.seconds)
 	case o.orderly < 0:
 		return fmt.Errorf("%w: -orderly %d: must not be negative", errUsage, o.orderly)
+	case o.holds < 0 || o.holds > maxHolds:
+		return fmt.Errorf("%w: -holds %d: must be 0 to %d", errUsage, o.holds, maxHolds)
 	case o.mix != "tcp" && o.mix != "all":
 		return fmt.Errorf("%w: -mix %q: must be tcp or all", errUsage, o.mix)
 	case o.dial != "raw" && o.dial != "net":
@@ -124,6 +128,8 @@ func start(o options, stdout, stderr io.Writer) error {
 		return runArena(o, os.Stdin, stdout)
 	case "server":
 		return runServer(o, os.Stdin, stdout)
+	case "holder":
+		return runHolder(o, os.Stdin, stdout)
 	case "client":
 		return runClient(o, os.Stdin, stdout)
 	case "tracefs":
@@ -154,9 +160,17 @@ func measure(o options, stdout, stderr io.Writer) error {
 		if bad, err = b.compare(all); err != nil {
 			return err
 		}
+		if err := b.replay(); err != nil {
+			return err
+		}
 	}
 	if o.stats {
 		if err := b.programs(all); err != nil {
+			return err
+		}
+	}
+	if o.holds > 0 {
+		if err := b.memoryAtHolds(all); err != nil {
 			return err
 		}
 	}

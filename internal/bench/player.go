@@ -34,7 +34,8 @@ func startPlayer(o options, role string) (*player, error) {
 func startSelf(o options, role string, cloneFlags uintptr) (*player, error) {
 	fail := func(err error) (*player, error) { return nil, fmt.Errorf("starting the %s: %w", role, err) }
 	cmd := exec.Command("/proc/self/exe", "-role", role, "-seconds", fmt.Sprint(o.seconds),
-		"-clients", o.clients.String(), "-orderly", fmt.Sprint(o.orderly), "-mix", o.mix, "-dial", o.dial)
+		"-clients", o.clients.String(), "-orderly", fmt.Sprint(o.orderly), "-mix", o.mix, "-dial", o.dial,
+		"-holds", fmt.Sprint(o.holds))
 	cmd.Stderr = os.Stderr
 	// A group of its own: Ctrl-C reaches the bench, which ends the storm itself.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: cloneFlags, Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -60,6 +61,25 @@ func (p *player) line() (string, error) {
 	return strings.TrimSuffix(line, "\n"), nil
 }
 
+// ask sends the word and waits for the answer.
+func (p *player) ask(what any) error {
+	if _, err := io.WriteString(p.stdin, "\n"); err != nil {
+		return fmt.Errorf("asking the %s: %w", p.role, err)
+	}
+	return p.told(what)
+}
+
+func (p *player) told(what any) error {
+	line, err := p.line()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(line), what); err != nil {
+		return fmt.Errorf("understanding the %s: %w", p.role, err)
+	}
+	return nil
+}
+
 // started waits for the word to start. An input that ends instead calls it off.
 func started(stdin io.Reader) bool {
 	_, err := io.ReadFull(stdin, make([]byte, 1))
@@ -83,7 +103,7 @@ func enter(ctx context.Context, o options, clients int) (*arena, error) {
 	}
 	a := &arena{player: p}
 	a.release = context.AfterFunc(ctx, func() { p.cmd.Process.Kill() })
-	if err := a.tell(&a.ground); err != nil {
+	if err := a.told(&a.ground); err != nil {
 		a.leave()
 		return nil, err
 	}
@@ -93,27 +113,13 @@ func enter(ctx context.Context, o options, clients int) (*arena, error) {
 // storm lets the clients loose and waits until the server is through with the last one.
 func (a *arena) storm() (outcome, error) {
 	var result outcome
-	if _, err := a.stdin.Write([]byte{'\n'}); err != nil {
-		return result, fmt.Errorf("starting the storm: %w", err)
-	}
-	err := a.tell(&result)
+	err := a.ask(&result)
 	return result, err
-}
-
-func (a *arena) tell(what any) error {
-	line, err := a.line()
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal([]byte(line), what); err != nil {
-		return fmt.Errorf("understanding the arena: %w", err)
-	}
-	return nil
 }
 
 // leave ends the processes of the arena, and the namespace with them.
 func (a *arena) leave() {
 	a.release()
 	a.stdin.Close()
-	a.cmd.Wait() // its exit status says nothing that tell has not said
+	a.cmd.Wait() // its exit status says nothing that told has not said
 }

@@ -33,7 +33,7 @@ func porttrace(path string) contender {
 
 // book is what a recording says about the storm's namespace.
 type book struct {
-	size      uint64
+	size      uint64            // bytes of the lines about it
 	assigned  map[string]uint64 // by path
 	released  uint64
 	held      uint64 // at the end
@@ -50,6 +50,7 @@ type record struct {
 	Path     string `json:"path"`
 	PID      int    `json:"pid"`
 	Lost     uint64 `json:"lost"`
+	Missed   uint64 `json:"discrepancies"`
 	Complete bool   `json:"complete"`
 }
 
@@ -58,10 +59,12 @@ func readRecording(recording io.Reader, g ground) (book, error) {
 	lines := bufio.NewScanner(recording)
 	lines.Buffer(nil, 16<<20) // the first line lists every namespace
 	for n := 1; lines.Scan(); n++ {
-		b.size += uint64(len(lines.Bytes())) + 1
 		var r record
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			return b, fmt.Errorf("porttrace's recording, line %d: %w", n, err)
+		}
+		if r.NetNS == g.NetNS {
+			b.size += uint64(len(lines.Bytes())) + 1
 		}
 		b.add(r, g)
 	}
@@ -122,7 +125,7 @@ func (b *book) account(storm outcome) account {
 	case b.end == nil:
 		note("no end record")
 	case !b.end.Complete:
-		note("end record says: not complete")
+		note("end record says: not complete, %s lost and %s missed on the whole host", thousands(b.end.Lost), thousands(b.end.Missed))
 	}
 	if b.end != nil {
 		a.lost = b.end.Lost

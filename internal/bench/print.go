@@ -18,8 +18,8 @@ func (b *bench) title() {
 	if unix.Uname(&name) == nil {
 		kernel = "kernel " + unix.ByteSliceToString(name.Release[:])
 	}
-	fmt.Fprintf(b.stdout, "%s of %g s, %d CPUs, %s; %s\n",
-		several(b.runs, "round"), b.seconds, runtime.NumCPU(), kernel, b.describe())
+	fmt.Fprintf(b.stdout, "%s of %g s, %d CPUs, %s, load average %s; %s\n",
+		several(b.runs, "round"), b.seconds, runtime.NumCPU(), kernel, loadAverage(), b.describe())
 }
 
 func (o options) describe() string {
@@ -47,14 +47,14 @@ func several(n int, what string) string {
 func (b *bench) results(clients int, table []series) {
 	fmt.Fprintf(b.stdout, "\n%s\n", several(clients, "client"))
 	w := columns(b.stdout)
-	row(w, "", "connections/s", "(min to max)", "of bare", "lost", "recorded", "of", "CPU s/M", "start s", "RSS MB", "bytes each")
+	row(w, "", "connections/s", "(min to max)", "of bare", "lost", "recorded", "of", "CPU s/M", "/M recorded", "start s", "peak MB", "bytes each")
 	for _, s := range table {
 		rates := s.figures(rate)
 		cells := []string{s.name, whole(median(rates)),
 			"(" + whole(slices.Min(rates)) + " to " + whole(slices.Max(rates)) + ")",
 			fmt.Sprintf("%.2f", median(ratios(rates, table[0].figures(rate))))}
 		if s.name == table[0].name {
-			cells = append(cells, "-", "-", "-", "-", "-", "-", "-") // or the columns fall apart
+			cells = append(cells, "-", "-", "-", "-", "-", "-", "-", "-") // or the columns fall apart
 		} else {
 			cells = append(cells, s.costs()...)
 		}
@@ -76,11 +76,10 @@ func (s series) costs() []string {
 		thousands(s.sum(func(one sample) uint64 { return one.lost })),
 		thousands(s.sum(func(one sample) uint64 { return one.recorded })),
 		thousands(s.sum(func(one sample) uint64 { return one.expected })),
-		fmt.Sprintf("%.1f", median(s.figures(func(one sample) float64 {
-			return one.cpu.Seconds() * mega / float64(max(1, one.storm.made()))
-		}))),
+		fmt.Sprintf("%.1f", median(s.figures(func(one sample) float64 { return perMillion(one.cpu, one.storm.made()) }))),
+		fmt.Sprintf("%.1f", median(s.figures(func(one sample) float64 { return perMillion(one.cpu, one.recorded) }))),
 		fmt.Sprintf("%.2f", median(s.figures(func(one sample) float64 { return one.before.Seconds() }))),
-		fmt.Sprintf("%.0f", slices.Max(s.figures(func(one sample) float64 { return float64(one.rss) / mega }))),
+		fmt.Sprintf("%.0f", slices.Max(s.figures(func(one sample) float64 { return float64(one.peak) / mega }))),
 		whole(median(s.figures(func(one sample) float64 { return float64(one.perRecord) }))),
 	}
 }
@@ -116,7 +115,9 @@ func (b *bench) legend() {
 connections/s is the median of the rounds, "of bare" the median of the ratios within each
 round. "lost" is what the tracer says, "recorded" what it wrote of the storm, summed over
 the rounds. CPU s/M is the tracer process's own user and system time for a million
-connections; its BPF programs run on the clients' time. "bytes each": written per lifetime.
+connections, "/M recorded" for a million lifetimes that it did record; its BPF programs
+run on the clients' time. "peak" is the largest resident set (VmHWM), its mapped program
+file included, until it had ended. "bytes each": written per lifetime.
 `)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"sort"
 	"strings"
 	"time"
@@ -69,6 +70,7 @@ func (b *bench) costs(c contender, clients int) ([]cost, outcome, error) {
 	if err != nil {
 		return fail(err)
 	}
+	defer os.Remove(t.output)
 	storm, err := place.storm()
 	if err != nil {
 		t.kill()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -14,6 +16,7 @@ type bench struct {
 	options
 	ctx            context.Context
 	dir            string // for what tracers write
+	kept           string // porttrace's latest recording there, to be read again; "" none
 	stdout, stderr io.Writer
 }
 
@@ -22,7 +25,7 @@ type sample struct {
 	storm  outcome
 	cpu    time.Duration // of the tracer, while the storm ran and until it was through
 	before time.Duration // CPU time of its start
-	rss    uint64
+	peak   uint64        // largest resident set of the tracer
 	account
 }
 
@@ -122,9 +125,22 @@ func (b *bench) one(c contender, o options, clients int) (sample, error) {
 	if err := t.stop(); err != nil {
 		return s, b.why(err)
 	}
-	s.before, s.cpu, s.rss = t.usage()
+	s.before, s.cpu = t.usage()
+	s.peak = t.peak
 	s.account, err = t.read(s.storm)
+	b.keep(t)
 	return s, b.why(err)
+}
+
+// keep sets porttrace's recording aside in place of the one before, and deletes what
+// others wrote.
+func (b *bench) keep(t *tracer) {
+	kept := filepath.Join(b.dir, "kept.jsonl")
+	if t.name == "porttrace" && os.Rename(t.output, kept) == nil {
+		b.kept = kept
+		return
+	}
+	os.Remove(t.output)
 }
 
 // why prefers the cause to the symptom: after Ctrl-C everything ends early.
