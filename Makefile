@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BPF_OBJECTS := internal/probe/bpf_bpfel.go internal/probe/bpf_bpfel.o
 
-.PHONY: build run test install generate check-generate bench clean
+.PHONY: build run test soak install generate check-generate bench bench-holds clean
 
 build:
 	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/porttrace ./cmd/porttrace
@@ -26,8 +26,15 @@ test:
 	go test -timeout 15m ./...
 ifneq ($(SUDO),)
 	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
-		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./cmd/porttrace
+		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./internal/sockdiag ./internal/chaos ./cmd/porttrace
 endif
+
+# Random sockets for an hour (SOAK=10m: less), with the kernel's tables as judge.
+SOAK ?= 1h
+soak:
+	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
+		PORTTRACE_CHAOS_DURATION=$(SOAK) PORTTRACE_CHAOS_PACE=30 \
+		go test -count=1 -timeout 0 -v -run 'TestChaos$$' ./internal/chaos
 
 install: build
 	install -D -m 0755 bin/porttrace $(DESTDIR)$(PREFIX)/bin/porttrace
@@ -39,11 +46,19 @@ check-generate: generate
 	git diff --exit-code -- $(BPF_OBJECTS)
 
 # A connect/close storm with nothing attached, with porttrace and with tcplife (Debian's
-# libbpf-tools), interleaved. BENCH='-runs 1 -seconds 2' makes it short, BENCH='-dial raw'
-# makes the clients as fast as they go.
+# libbpf-tools), interleaved, and the last recording read again: once with clients as Go
+# programs are, once as fast as system calls go, where losses show. BENCH='-runs 1
+# -seconds 2' makes it short.
 bench: build
 	go build -o bin/bench ./internal/bench
-	$(SUDO) ./bin/bench -porttrace ./bin/porttrace -dial net -stats $(BENCH)
+	$(SUDO) ./bin/bench -porttrace ./bin/porttrace -stats $(BENCH) -dial net
+	$(SUDO) ./bin/bench -porttrace ./bin/porttrace $(BENCH) -dial raw
+
+# What porttrace takes in memory, its own and the kernel's, while HOLDS ports are held.
+HOLDS ?= 250000
+bench-holds: build
+	go build -o bin/bench ./internal/bench
+	$(SUDO) ./bin/bench -porttrace ./bin/porttrace -runs 0 -holds $(HOLDS) $(BENCH)
 
 clean:
 	rm -rf bin
