@@ -57,16 +57,20 @@ static __always_inline __u64 wake_flag(void)
 							     : BPF_RB_NO_WAKEUP;
 }
 
-/* tw_since: when the mini-socket went from FIN_WAIT2 to TIME_WAIT unseen, else 0. */
-static __always_inline void emit_tw(__u8 kind, __u8 reason, __u64 now, const struct hold *h,
-				    __u64 tw_since)
+/* Its place among the events is taken here. NULL: there is no room, which is counted. */
+static __always_inline struct event *reserve(void)
 {
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
-	if (!e) {
+	if (!e)
 		lose(LOSS_RING);
-		return;
-	}
+	return e;
+}
+
+/* tw_since: when the mini-socket went from FIN_WAIT2 to TIME_WAIT unseen, else 0. */
+static __always_inline void submit(struct event *e, __u8 kind, __u8 reason, __u64 now,
+				   const struct hold *h, __u64 tw_since)
+{
 	e->time = now;
 	e->hold = *h;
 	if (tw_since)
@@ -80,6 +84,15 @@ static __always_inline void emit_tw(__u8 kind, __u8 reason, __u64 now, const str
 	bpf_ringbuf_submit(e, wake_flag());
 }
 
+static __always_inline void emit_tw(__u8 kind, __u8 reason, __u64 now, const struct hold *h,
+				    __u64 tw_since)
+{
+	struct event *e = reserve();
+
+	if (e)
+		submit(e, kind, reason, now, h, tw_since);
+}
+
 static __always_inline void emit(__u8 kind, __u8 reason, __u64 now, const struct hold *h)
 {
 	emit_tw(kind, reason, now, h, 0);
@@ -87,12 +100,10 @@ static __always_inline void emit(__u8 kind, __u8 reason, __u64 now, const struct
 
 static __always_inline void emit_failure(__u64 now, const struct hold *h, __u32 range, __u16 error)
 {
-	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	struct event *e = reserve();
 
-	if (!e) {
-		lose(LOSS_RING);
+	if (!e)
 		return;
-	}
 	e->time = now;
 	e->hold = *h;
 	e->range_lo = range & 0xffff;
@@ -146,6 +157,14 @@ static __always_inline void assign(struct life *life)
 	life->asked = 0;
 	if (remember(life))
 		emit(KIND_ASSIGN, REASON_NONE, life->hold.assigned, &life->hold);
+}
+
+/* A hook and an iterator may find the port that was asked for at the same moment, and a
+ * third sees it go: one tells of the assignment. */
+static __always_inline bool claim(struct life *asked)
+{
+	return __sync_val_compare_and_swap(&asked->phase, PHASE_CONNECTING, PHASE_CLAIMED) ==
+	       PHASE_CONNECTING;
 }
 
 static __always_inline void release(struct life *life, __u8 reason, __u64 now)

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "bind.h"
-#include "timewait.h"
 
 /* False: there is no room for the row. The kernel then runs the program for this object
  * again (bpf_seq_read), so it must leave no trace of the first time. */
@@ -143,10 +142,12 @@ static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
 		bpf_map_delete_elem(&sockets, &h->cookie);
 }
 
-/* A port was asked for, no hook has seen it, and here it is. */
-static __always_inline void resolve(struct sock *sk, const struct life *asked)
+/* A port was asked for, no hook has seen it, and here it is. Its release, which may come
+ * right now on another CPU, is to follow: the event takes its place before the claim. */
+static __always_inline void resolve(struct sock *sk, struct life *asked)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	struct event *e;
 
 	if (!s)
 		return;
@@ -154,10 +155,21 @@ static __always_inline void resolve(struct sock *sk, const struct life *asked)
 	begin(&s->life, asked, sk, true, asked->hold.path, state_of(sk->__sk_common.skc_state),
 	      asked->hold.cookie, asked->asked);
 	read_dst(&s->life.hold, &sk->__sk_common, true);
-	if (wants_port(s->life.hold.port) && wants_hold(&s->life.hold))
-		assign(&s->life);
-	else
+	if (!wants_port(s->life.hold.port) || !wants_hold(&s->life.hold)) {
 		forget(asked);
+		return;
+	}
+	e = reserve();
+	if (!e)
+		return;
+	if (!claim(asked)) {
+		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+		return;
+	}
+	s->life.phase = PHASE_HELD;
+	s->life.asked = 0;
+	bpf_map_update_elem(&sockets, &s->life.hold.cookie, &s->life, BPF_EXIST); /* or it was released */
+	submit(e, KIND_ASSIGN, REASON_NONE, s->life.hold.assigned, &s->life.hold, 0);
 }
 
 static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
@@ -196,102 +208,4 @@ static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
 	    is_accepted(sk, path) || is_connecting(sk))
 		return;
 	take_in(meta, sk, task, path, now);
-}
-
-/* Before 6.18 a mini-socket does not tell a listener's child from the rest but for
- * connect()'s own buckets; a port outside the range, or with a listener, was accepted. */
-static __always_inline __u8 tw_path_of(struct inet_timewait_sock *tw, struct hold *h)
-{
-	struct inet_timewait_sock___since_6_18 *new = (void *)tw;
-	struct listener at = { .netns = h->netns, .port = h->port };
-
-	if (bpf_core_field_exists(new->tw_connect_bind) &&
-	    BPF_CORE_READ_BITFIELD_PROBED(new, tw_connect_bind))
-		return PATH_CONNECT;
-	if (BPF_CORE_READ(tw, tw_tb, fastreuse) == -1)
-		return PATH_CONNECT;
-	if (bpf_map_lookup_elem(&listeners, &at) ||
-	    !in_netns_range(BPF_CORE_READ(tw, __tw_common.skc_net.net), h->port))
-		return PATH_EXPLICIT;
-	return PATH_UNKNOWN;
-}
-
-static __always_inline bool is_pending(struct inet_timewait_sock *tw)
-{
-	return BPF_CORE_READ(tw, tw_timer.entry.pprev);
-}
-
-static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_timewait_sock *tw,
-				       struct sock_common *skc, __u64 now)
-{
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
-	struct tw_key key = {};
-	struct hold *h;
-
-	if (!s || !is_pending(tw))
-		return;
-	__builtin_memset(&s->tw, 0, sizeof(s->tw));
-	s->tw.claimed = 1;
-	h = &s->tw.hold;
-	h->proto = IPPROTO_TCP;
-	h->netns = read_netns(skc, true);
-	h->port = skc->skc_num;
-	read_src(h, skc, true);
-	read_dst(h, skc, true);
-	h->path = tw_path_of(tw, h);
-	if (h->path == PATH_EXPLICIT || !wants_port(h->port) || !wants_hold(h))
-		return;
-	h->cookie = bpf_get_socket_cookie(skc);
-	if (!is_due(h->cookie))
-		return;
-	s->tw.tw = (__u64)tw;
-	h->born = now;
-	h->since = now;
-	h->search = ~0ULL;
-	h->state = read_substate(tw);
-	if (!read_tw_key(&key, tw))
-		return;
-	if (bpf_map_update_elem(&time_waits, &key, &s->tw, BPF_ANY)) {
-		refused();
-		return;
-	}
-	if (!is_pending(tw)) { /* ended while we took it in: it would never leave */
-		bpf_map_delete_elem(&time_waits, &key);
-		return;
-	}
-	if (!tell(meta, KIND_FOUND, h, now))
-		bpf_map_delete_elem(&time_waits, &key);
-}
-
-static __always_inline void settle_tw(struct tw_life *life, struct inet_timewait_sock *tw, __u64 now)
-{
-	__u64 since = unseen_tw_since(&life->hold, tw, now);
-
-	if (!since)
-		return;
-	enter(&life->hold, STATE_TIME_WAIT, since);
-	if (want_states)
-		emit(KIND_STATE, REASON_NONE, since, &life->hold);
-}
-
-static __always_inline void look_tw(struct bpf_iter_meta *meta, struct inet_timewait_sock *tw,
-				    struct sock_common *skc)
-{
-	__u64 now = bpf_ktime_get_boot_ns();
-	struct tw_key key = {};
-	struct tw_life *life = NULL;
-
-	if (!want_tcp)
-		return;
-	if (read_tw_key(&key, tw))
-		life = bpf_map_lookup_elem(&time_waits, &key);
-	if (life && !life->claimed && look_mode == LOOK_FIRST)
-		return; /* its socket is about to claim it; if that was lost, an audit will see */
-	if (!life || !life->claimed) {
-		take_in_tw(meta, tw, skc, now);
-		return;
-	}
-	settle_tw(life, tw, now);
-	if (look_mode == LOOK_STATES)
-		tell(meta, KIND_HELD, &life->hold, now);
 }

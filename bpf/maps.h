@@ -61,6 +61,7 @@ struct {
 enum phase {
 	PHASE_BINDING = 1, /* bind(port 0) entered; post_bind will tell the port */
 	PHASE_CONNECTING,  /* a port was asked for and no hook has seen it yet */
+	PHASE_CLAIMED,    /* the port is seen, and being told of */
 	PHASE_HELD,
 	PHASE_SHARED,     /* held together with the mini-socket that took over */
 };

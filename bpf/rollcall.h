@@ -3,16 +3,7 @@
  * and sockets in no table (bound only, in flight between processes) are no puzzle. */
 #pragma once
 
-#include "look.h"
-
-/* What was a socket may be free memory, with all that it had but references, or another
- * one by now: a cookie is given once. A socket that puts its port back has skc_num 0
- * (__inet_put_port). */
-static __always_inline bool is_same(struct sock *sk, __u64 cookie)
-{
-	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == cookie &&
-	       BPF_CORE_READ(sk, __sk_common.skc_refcnt.refs.counter);
-}
+#include "looktw.h"
 
 /* Gone at one audit may be a hook that is about to tell; gone at two is gone. */
 static __always_inline bool is_gone(__u32 *missing)

@@ -63,10 +63,15 @@ static __always_inline void udp_autobound(struct life *asked, struct sock *sk, b
 	      asked ? asked->asked : now);
 	if (sk_state == TCP_ESTABLISHED)
 		read_dst(&fresh.hold, &sk->__sk_common, btf);
-	if (wants_port(fresh.hold.port) && wants_hold(&fresh.hold))
+	if (!wants_port(fresh.hold.port) || !wants_hold(&fresh.hold)) {
+		if (asked)
+			forget(asked);
+	} else if (!asked || claim(asked)) {
 		assign(&fresh);
-	else if (asked)
-		forget(asked);
+	} else { /* an iterator is telling of it */
+		fresh.phase = PHASE_HELD;
+		remember(&fresh);
+	}
 }
 
 /* In sendto() of an unconnected socket, after the autobind: udp_sendmsg(). */
@@ -156,7 +161,8 @@ static __always_inline int closing(struct bpf_sock *ctx)
 		return 1;
 	}
 	life = current_life(sk, false, num, now);
-	if (num && (!life || life->phase == PHASE_CONNECTING) && !is_explicit(sk, false)) {
+	if (num && (!life || life->phase == PHASE_CONNECTING || life->phase == PHASE_CLAIMED) &&
+	    !is_explicit(sk, false)) {
 		udp_autobound(life, sk, false, bpf_get_socket_cookie(ctx), now);
 		life = life_of(sk, false);
 	}

@@ -76,9 +76,16 @@ func (t *Tracker) see(e *event.Event) {
 	}
 }
 
-// find takes in a hold that no event told.
+// find takes in a hold that no event told, or one that lives on in a mini-socket after
+// its socket's end, which no event told.
 func (t *Tracker) find(e *event.Event) {
-	h := t.missed(e)
+	h, ok := t.held[e.Hold.ID]
+	if ok {
+		t.update(h, e)
+		t.corrected(h, false)
+	} else {
+		h = t.missed(e)
+	}
 	if t.started && t.states {
 		t.tellState(h, e.Time) // an assign record has none
 	}
