@@ -27,6 +27,7 @@ type contender struct {
 // account is what a tracer has to show for a storm.
 type account struct {
 	lost      uint64 // as it says itself
+	hidden    uint64 // more that the kernel hid from it, as some do while certain tasks run
 	recorded  uint64 // uses of a port by the storm's clients
 	expected  uint64 // those it could have seen
 	perRecord uint64 // bytes

@@ -39,6 +39,7 @@ type book struct {
 	held      uint64 // at the end
 	strangers uint64 // owned by none of the clients
 	failures  uint64
+	hidden    uint64
 	end       *record // of the whole recording; nil: it breaks off
 }
 
@@ -50,6 +51,8 @@ type record struct {
 	Path     string `json:"path"`
 	PID      int    `json:"pid"`
 	Lost     uint64 `json:"lost"`
+	Events   uint64 `json:"events"`
+	Where    string `json:"where"`
 	Missed   uint64 `json:"discrepancies"`
 	Complete bool   `json:"complete"`
 }
@@ -75,8 +78,11 @@ func readRecording(recording io.Reader, g ground) (book, error) {
 }
 
 func (b *book) add(r record, g ground) {
-	if r.Type == "end" {
+	switch {
+	case r.Type == "end":
 		b.end = &r
+	case r.Type == "lost" && r.Where == "hidden":
+		b.hidden += r.Events
 	}
 	if r.NetNS != g.NetNS {
 		return
@@ -124,11 +130,11 @@ func (b *book) account(storm outcome) account {
 	switch {
 	case b.end == nil:
 		note("no end record")
-	case !b.end.Complete:
+	case !b.end.Complete && (b.end.Lost != b.hidden || b.end.Missed > 0):
 		note("end record says: not complete, %s lost and %s missed on the whole host", thousands(b.end.Lost), thousands(b.end.Missed))
 	}
 	if b.end != nil {
-		a.lost = b.end.Lost
+		a.lost, a.hidden = b.end.Lost-min(b.end.Lost, b.hidden), b.hidden
 	}
 	return a
 }

@@ -90,6 +90,9 @@ func (s series) remarks() []string {
 	if n := s.sum(func(one sample) uint64 { return one.storm.Overflows }); n > 0 {
 		list = append(list, thousands(n)+" connects waited a second for the server: take the rate with care")
 	}
+	if n := s.sum(func(one sample) uint64 { return one.hidden }); n > 0 {
+		list = append(list, "the kernel hid "+thousands(n)+" events from it; audits found them and put them right")
+	}
 	const tolerable = 0.05
 	if worst := slices.Max(s.figures(sample.others)); worst > tolerable {
 		list = append(list, fmt.Sprintf("others took up to %.0f %% of the CPUs: measure again when it is quiet", 100*worst))
