@@ -80,7 +80,7 @@ static __always_inline void note_listener(struct sock *sk)
 static __always_inline void listening(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *bpf_sk = ctx->sk;
-	struct life fresh = {};
+	struct life fresh = {}, *life;
 	struct sock *sk;
 
 	if (!bpf_sk || !wants_port(ctx->local_port))
@@ -89,8 +89,11 @@ static __always_inline void listening(struct bpf_sock_ops *ctx)
 	if (!sk)
 		return;
 	note_listener(sk);
-	if (is_explicit(sk, true) || life_of(sk, true))
+	life = life_of(sk, true);
+	if (is_explicit(sk, true) || (life && life->phase >= PHASE_HELD))
 		return;
+	if (life)
+		drop_question(life, sk, true);
 	begin(&fresh, NULL, sk, true, PATH_LISTEN, STATE_LISTEN, bpf_get_socket_cookie(ctx),
 	      bpf_ktime_get_boot_ns());
 	if (wants_hold(&fresh.hold))

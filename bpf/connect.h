@@ -29,7 +29,7 @@ static __always_inline void connecting(struct sock *sk, __u64 now)
 		return;
 	}
 	if (life)
-		forget(life); /* bind() fixed the address only */
+		drop_question(life, sk, true);
 	if (BPF_CORE_READ_BITFIELD_PROBED((struct tcp_sock *)sk, fastopen_connect)) {
 		defer(sk, now);
 		return;

@@ -211,10 +211,21 @@ static __always_inline void fail(struct life *life, struct sock *sk, bool btf, _
 	if (life->phase == PHASE_BINDING)
 		__builtin_memcpy(h->src, src, sizeof(src));
 	h->search = ~0ULL;
+	h->port = 0; /* it may have found one since */
 	h->dst_port = 0;
 	if (wants_hold(h))
 		emit_failure(life->asked, h, read_socket_range(sk), error);
 	forget(life);
+}
+
+/* A socket does something else after a bind(0): if that got no port, now is the time to
+ * tell. life is not to be touched after this. */
+static __always_inline void drop_question(struct life *life, struct sock *sk, bool btf)
+{
+	if (life->phase == PHASE_BINDING)
+		fail(life, sk, btf, EADDRINUSE);
+	else
+		forget(life);
 }
 
 /* enum state of a TCP state; SYN_RECV on a connecting socket is a simultaneous open */

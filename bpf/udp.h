@@ -90,6 +90,10 @@ static __always_inline int udp_sending(struct bpf_sock_addr *ctx)
 		return 1;
 	now = bpf_ktime_get_boot_ns();
 	life = current_life(sk, false, bpf_sk->src_port, now);
+	if (life && life->phase == PHASE_BINDING) {
+		drop_question(life, sk, false);
+		life = NULL;
+	}
 	if ((life && life->phase != PHASE_CONNECTING) || !wants_port(bpf_sk->src_port) ||
 	    is_explicit(sk, false))
 		return 1;

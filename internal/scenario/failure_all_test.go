@@ -13,6 +13,7 @@ func TestFailures(t *testing.T) {
 	}{
 		{"range exhausted", failureRangeExhausted},
 		{"udp connect at once", failureUDPConnectAtOnce},
+		{"bind, then something else", failureBindThenElse},
 		{"second destination", failureSecondDestination},
 		{"poisoned", failurePoisoned},
 		{"time wait", failureTimeWait},
