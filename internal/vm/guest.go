@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"porttrace/internal/vm/orders"
+)
+
+// machine is how an architecture is emulated.
+type machine struct {
+	qemu, debian string // the program and the package it is in
+	console      string
+	args         []string
+}
+
+var machines = map[string]machine{
+	// Without la57, which some of these kernels cannot boot with under emulation.
+	"amd64": {"qemu-system-x86_64", "qemu-system-x86", "ttyS0", []string{"-M", "q35", "-cpu", "max,la57=off"}},
+	"arm64": {"qemu-system-aarch64", "qemu-system-arm", "ttyAMA0", []string{"-M", "virt,gic-version=3", "-cpu", "cortex-a72"}},
+}
+
+// guest is one boot: a kernel, a hook set, and what runs in it.
+type guest struct {
+	kernel   *kernel
+	hooks    string
+	packages []suiteOf
+	run      string // -test.run; "": all
+}
+
+func (g *guest) String() string {
+	return fmt.Sprintf("%s %s %s", g.kernel.version, g.kernel.arch, g.hooks)
+}
+
+// lab is what all guests share.
+type lab struct {
+	dir     string
+	timeout time.Duration // of one guest, on the host's clock
+	built   map[string]*built
+	foreign []string // files of programs for guests of the host's architecture
+}
+
+// boot runs a guest to its end and returns its console. An error is of the host's;
+// whatever the guest did wrong is in the console.
+func (l *lab) boot(ctx context.Context, g *guest) (console []byte, err error) {
+	name := filepath.Join(l.dir, strings.ReplaceAll(g.String(), " ", "-")+".cpio")
+	defer os.Remove(name)
+	if err := l.initramfs(name, g); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, fmt.Errorf("no end after %v", l.timeout))
+	defer cancel()
+	m := machines[g.kernel.arch]
+	args := append([]string{
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
+		// Software emulation on one CPU, where a guest's clock counts its instructions
+		// and leaps over the time it would sleep: a busy host makes a guest slower to
+		// watch but not slower by its own clock, which is what tests measure with.
+		"-accel", "tcg,thread=single", "-icount", "shift=1,sleep=off", "-rtc", "clock=vm",
+		"-smp", "1", "-m", "1024", "-serial", "stdio", "-kernel", g.kernel.image, "-initrd", name,
+		"-append", "console=" + m.console + " quiet panic=-1",
+	}, m.args...)
+	qemu := exec.CommandContext(ctx, m.qemu, args...)
+	var out, complaints bytes.Buffer
+	qemu.Stdout, qemu.Stderr = &out, &complaints
+	err = qemu.Run()
+	switch {
+	case ctx.Err() != nil:
+		return out.Bytes(), context.Cause(ctx)
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, fmt.Errorf("%w: install %s", err, m.debian)
+	case err != nil:
+		return out.Bytes(), fmt.Errorf("%s: %w: %s", m.qemu, err, bytes.TrimSpace(complaints.Bytes()))
+	}
+	return out.Bytes(), nil
+}
+
+// initramfs writes the whole of what a guest has.
+func (l *lab) initramfs(name string, g *guest) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("writing an initramfs: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b := l.built[g.kernel.arch]
+	contents := map[string]string{"init": b.init, "bin/porttrace": b.porttrace}
+	if g.kernel.arch == runtime.GOARCH {
+		for _, file := range l.foreign {
+			contents[file] = file
+		}
+	}
+	o := orders.Orders{}
+	for _, m := range g.kernel.modules {
+		inside := "/modules/" + filepath.Base(m)
+		contents[inside] = m
+		o.Modules = append(o.Modules, inside)
+	}
+	for _, p := range g.packages {
+		inside := "/tests/" + p.name
+		contents[inside] = b.tests[p.name]
+		o.Programs = append(o.Programs, g.program(p, inside))
+	}
+	a := newArchive(f)
+	a.console()
+	for inside, outside := range contents {
+		if err := a.add(inside, outside); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	a.put(orders.File, text)
+	// Programs of the host's look their user up.
+	a.put("/etc/passwd", []byte("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"))
+	a.put("/etc/group", []byte("root:x:0:\nnogroup:x:65534:\n"))
+	return a.close()
+}
+
+// program is the order to run a package's tests.
+func (g *guest) program(p suiteOf, file string) orders.Program {
+	args := []string{file, "-test.v=test2json", "-test.timeout=30m", "-test.paniconexit0"}
+	if g.run != "" {
+		args = append(args, "-test.run="+g.run)
+	}
+	return orders.Program{Name: p.name, Args: args, Env: []string{
+		"PORTTRACE_TEST_HOOKS=" + g.hooks,
+		"PORTTRACE_TEST_REQUIRE_BPF=1",
+		"PORTTRACE_TEST_PROGRAM=/bin/porttrace",
+		"PORTTRACE_TEST_LACKS=" + strings.Join(g.lacks(), ","),
+	}}
+}
+
+// lacks names what cannot be in a guest, so that tests that need it may be skipped.
+func (g *guest) lacks() []string {
+	if g.kernel.arch != runtime.GOARCH {
+		return foreign
+	}
+	return nil
+}
