@@ -6,6 +6,7 @@
 //	PORTTRACE_CHAOS_DURATION  how long the sockets live, such as 1h
 //	PORTTRACE_CHAOS_PACE      operations a second and worker
 //	PORTTRACE_CHAOS_DIR       where the recording stays; else it is removed
+//	PORTTRACE_TEST_PROGRAM    the porttrace to test; built unless given
 package chaos
 
 import (
@@ -47,6 +48,9 @@ var built struct {
 func program(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
+		if built.path = os.Getenv("PORTTRACE_TEST_PROGRAM"); built.path != "" {
+			return
+		}
 		if built.dir, built.err = os.MkdirTemp("", "porttrace-chaos-"); built.err != nil {
 			return
 		}
