@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BPF_OBJECTS := internal/probe/bpf_bpfel.go internal/probe/bpf_bpfel.o
 
-.PHONY: build run test soak install generate check-generate bench bench-holds clean
+.PHONY: build run test test-vm soak install generate check-generate bench bench-holds clean
 
 build:
 	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/porttrace ./cmd/porttrace
@@ -28,6 +28,20 @@ ifneq ($(SUDO),)
 	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
 		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./internal/sockdiag ./internal/chaos ./cmd/porttrace
 endif
+
+# The same tests on other kernels: Debian's, in QEMU with software emulation, with each
+# hook set. Needs no root but qemu-system-x86 and qemu-system-arm. KERNEL=6.12 (or newest,
+# or a list with commas), ARCH=arm64, HOOKS=stable, PACKAGE=scenario and RUN=TestName
+# narrow it. COMMAND='porttrace doctor' runs that there instead. Kernels are fetched once.
+test-vm:
+	@go run ./internal/vm $(foreach o,KERNEL ARCH HOOKS PACKAGE RUN COMMAND,$(if $($o),-$(vm_$o) '$($o)')) $(VM)
+
+vm_KERNEL := kernel
+vm_ARCH := arch
+vm_HOOKS := hooks
+vm_PACKAGE := package
+vm_RUN := run
+vm_COMMAND := command
 
 # Random sockets for an hour (SOAK=10m: less), with the kernel's tables as judge.
 SOAK ?= 1h

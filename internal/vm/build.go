@@ -18,6 +18,9 @@ type suiteOf struct {
 
 var packages = []suiteOf{{"scenario", true}, {"probe", true}, {"sockdiag", false}, {"chaos", true}}
 
+// command stands for a command that is run in place of tests.
+var command = suiteOf{name: "command"}
+
 // built are the programs for guests of one architecture.
 type built struct {
 	init      string
@@ -34,6 +37,9 @@ func build(ctx context.Context, dir, arch string, packages []suiteOf) (*built, e
 		{"build", "-o", b.porttrace, "./cmd/porttrace"},
 	}
 	for _, p := range packages {
+		if p == command {
+			continue
+		}
 		b.tests[p.name] = at(p.name)
 		steps = append(steps, []string{"test", "-c", "-o", b.tests[p.name], "./internal/" + p.name})
 	}

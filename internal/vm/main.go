@@ -66,6 +66,9 @@ func (o options) test(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	l := &lab{dir: dir, timeout: o.timeout, built: map[string]*built{}}
+	if o.verbose {
+		l.verbose = stderr
+	}
 	if l.foreign, err = closure(ctx); err != nil {
 		return err
 	}
@@ -100,7 +103,7 @@ func (o options) guests(ctx context.Context, notice func(string, ...any)) ([]*gu
 			return nil, err
 		}
 		for i, hooks := range o.hooks {
-			g := &guest{kernel: k, hooks: hooks, run: o.run}
+			g := &guest{kernel: k, hooks: hooks, run: o.run, command: o.command}
 			for _, p := range o.packages {
 				if p.hooks || i == 0 {
 					g.packages = append(g.packages, p)
@@ -126,6 +129,9 @@ func (l *lab) runAll(ctx context.Context, guests []*guest, parallel int, notice 
 			notice("%v: boots", g)
 			began := time.Now()
 			console, err := l.boot(ctx, g)
+			if l.verbose != nil {
+				fmt.Fprintf(l.verbose, "%v:\n%s\n", g, console)
+			}
 			all[i] = read(ctx, g, console, err)
 			word := "well"
 			if anyFailed(all[i]) {

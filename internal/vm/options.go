@@ -18,6 +18,8 @@ type options struct {
 	run      string
 	parallel int
 	timeout  time.Duration
+	command  []string // what is run in place of tests
+	verbose  bool
 }
 
 // hookSets are the sets that every kernel is tested with.
@@ -25,7 +27,7 @@ var hookSets = []string{"stable", "fentry"}
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
-	var kernels, arch, hooks, names string
+	var kernels, arch, hooks, names, instead string
 	set := flag.NewFlagSet("vm", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&kernels, "kernel", "", "only these `versions`, a list with commas, such as 6.12,newest")
@@ -33,6 +35,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&hooks, "hooks", "", "only this hook `set`: stable, fentry or auto")
 	set.StringVar(&names, "package", "", "only these `packages` below internal, a list with commas")
 	set.StringVar(&o.run, "run", "", "only the tests that match this `expression`, as for go test")
+	set.StringVar(&instead, "command", "", "run this `command`, such as \"porttrace doctor\", in place of tests, and print what it says")
+	set.BoolVar(&o.verbose, "v", false, "print all that guests say, too")
 	set.IntVar(&o.parallel, "parallel", 2, "`guests` at a time, each with one CPU")
 	set.DurationVar(&o.timeout, "timeout", 20*time.Minute, "a guest's `time`, after which it has failed")
 	if err := set.Parse(args); err != nil {
@@ -53,6 +57,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	o.cells = cells(kernels, arch)
 	o.hooks = hookSets
+	if o.command = strings.Fields(instead); len(o.command) > 0 {
+		o.hooks, o.packages = []string{"auto"}, []suiteOf{command}
+		return o, nil
+	}
 	if hooks != "" {
 		o.hooks = []string{hooks}
 	}

@@ -21,6 +21,7 @@ type result struct {
 	took    time.Duration
 	trouble []string // what kept it from being run, or to its end
 	tail    string   // of the output, where there is trouble
+	said    string   // by a command run in place of tests
 }
 
 // test is one test's verdict.
@@ -121,6 +122,13 @@ func anyFailed(results []*result) bool {
 
 func (r *result) read(ctx context.Context, s *section) {
 	r.trouble = append(r.trouble, s.trouble...)
+	if r.name == command.name {
+		r.said = strings.TrimSpace(s.output.String())
+		if s.end != nil && s.end.Status != 0 {
+			r.trouble = append(r.trouble, fmt.Sprintf("exit status %d", s.end.Status))
+		}
+		return
+	}
 	tests, err := verdicts(ctx, s.output.Bytes())
 	if err != nil {
 		r.trouble = append(r.trouble, err.Error())

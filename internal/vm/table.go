@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// print writes the matrix: the table, why tests were skipped, and what failed. It says
+// printMatrix writes the matrix: the table, why tests were skipped, and what failed. It says
 // whether all is well.
 func printMatrix(w io.Writer, results []*result) (well bool) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -27,6 +27,9 @@ func printMatrix(w io.Writer, results []*result) (well bool) {
 	table.Flush()
 	printSkips(w, results)
 	for _, r := range results {
+		if r.said != "" {
+			fmt.Fprintf(w, "\n%v said:\n%s\n", r.guest, indent(r.said))
+		}
 		printFailures(w, r)
 	}
 	fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped)
