@@ -53,13 +53,13 @@ type lab struct {
 	foreign []string // files of programs for guests of the host's architecture
 }
 
-// boot runs a guest to its end and returns its console. An error is of the host's;
-// whatever the guest did wrong is in the console.
-func (l *lab) boot(ctx context.Context, g *guest) (console []byte, err error) {
+// boot runs a guest to its end and returns its console and the CPU time it took here. An
+// error is of the host's; whatever the guest did wrong is in the console.
+func (l *lab) boot(ctx context.Context, g *guest) (console []byte, cpu time.Duration, err error) {
 	name := filepath.Join(l.dir, strings.ReplaceAll(g.String(), " ", "-")+".cpio")
 	defer os.Remove(name)
 	if err := l.initramfs(name, g); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, fmt.Errorf("no end after %v", l.timeout))
 	defer cancel()
@@ -77,15 +77,18 @@ func (l *lab) boot(ctx context.Context, g *guest) (console []byte, err error) {
 	var out, complaints bytes.Buffer
 	qemu.Stdout, qemu.Stderr = &out, &complaints
 	err = qemu.Run()
+	if s := qemu.ProcessState; s != nil {
+		cpu = s.UserTime() + s.SystemTime()
+	}
 	switch {
 	case ctx.Err() != nil:
-		return out.Bytes(), context.Cause(ctx)
+		err = context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
-		return nil, fmt.Errorf("%w: install %s", err, m.debian)
+		err = fmt.Errorf("%w: install %s", err, m.debian)
 	case err != nil:
-		return out.Bytes(), fmt.Errorf("%s: %w: %s", m.qemu, err, bytes.TrimSpace(complaints.Bytes()))
+		err = fmt.Errorf("%s: %w: %s", m.qemu, err, bytes.TrimSpace(complaints.Bytes()))
 	}
-	return out.Bytes(), nil
+	return out.Bytes(), cpu, err
 }
 
 // initramfs writes the whole of what a guest has.

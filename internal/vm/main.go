@@ -128,16 +128,17 @@ func (l *lab) runAll(ctx context.Context, guests []*guest, parallel int, notice 
 			defer func() { <-slots }()
 			notice("%v: boots", g)
 			began := time.Now()
-			console, err := l.boot(ctx, g)
+			console, cpu, err := l.boot(ctx, g)
 			if l.verbose != nil {
 				fmt.Fprintf(l.verbose, "%v:\n%s\n", g, console)
 			}
-			all[i] = read(ctx, g, console, err)
+			// What an interrupted run found out is still told.
+			all[i] = read(context.WithoutCancel(ctx), g, console, err)
 			word := "well"
 			if anyFailed(all[i]) {
 				word = "not well"
 			}
-			notice("%v: %s after %v", g, word, time.Since(began).Round(time.Second))
+			notice("%v: %s after %v (CPU: %v)", g, word, time.Since(began).Round(time.Second), cpu.Round(time.Second))
 		})
 	}
 	running.Wait()
