@@ -77,6 +77,12 @@ func TestDeadGuestsFail(t *testing.T) {
 	}
 }
 
+func TestNoTestIsNoSuccess(t *testing.T) {
+	if printMatrix(new(bytes.Buffer), nil) {
+		t.Error("nothing ran, and all is well")
+	}
+}
+
 func TestOrdersLines(t *testing.T) {
 	for _, text := range []string{orders.Begin("a"), orders.End("a", 2, 1500e6), orders.Done(), orders.Trouble("x y")} {
 		l, rest, ok := orders.Parse("half a line" + text + "\r\n")
