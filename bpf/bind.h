@@ -58,19 +58,19 @@ static __always_inline int bound(struct bpf_sock *ctx)
 	return 1;
 }
 
-static __always_inline struct listener listener_at(struct sock *sk)
+static __always_inline struct listener listener_at(struct sock *sk, bool btf)
 {
 	struct listener at = {
-		.netns = read_netns(&sk->__sk_common, true),
-		.port = sk->__sk_common.skc_num,
+		.netns = read_netns(&sk->__sk_common, btf),
+		.port = READ(&sk->__sk_common, skc_num),
 	};
 
 	return at;
 }
 
-static __always_inline void note_listener(struct sock *sk)
+static __always_inline void note_listener(struct sock *sk, bool btf)
 {
-	struct listener at = listener_at(sk);
+	struct listener at = listener_at(sk, btf);
 	__u8 yes = 1;
 
 	bpf_map_update_elem(&listeners, &at, &yes, BPF_ANY);
@@ -88,7 +88,7 @@ static __always_inline void listening(struct bpf_sock_ops *ctx)
 	sk = (struct sock *)bpf_skc_to_tcp_sock(bpf_sk);
 	if (!sk)
 		return;
-	note_listener(sk);
+	note_listener(sk, true);
 	life = life_of(sk, true);
 	if (is_explicit(sk, true) || (life && life->phase >= PHASE_HELD))
 		return;
@@ -101,7 +101,7 @@ static __always_inline void listening(struct bpf_sock_ops *ctx)
 }
 
 /* LISTEN -> CLOSE in listen() itself: inet_csk_listen_start() found no port. */
-static __always_inline void listen_failed(struct sock *sk, __u64 now)
+static __noinline void listen_failed(struct sock *sk, __u64 now)
 {
 	struct hold h = { .path = PATH_LISTEN, .search = ~0ULL };
 
@@ -110,6 +110,6 @@ static __always_inline void listen_failed(struct sock *sk, __u64 now)
 	read_socket(&h, sk, true);
 	if (!wants_hold(&h))
 		return;
-	read_owner(&h.owner, bpf_get_current_task_btf());
+	read_current(&h.owner);
 	emit_failure(now, &h, read_socket_range(sk), EADDRINUSE);
 }

@@ -3,8 +3,7 @@
 
 #include "hold.h"
 
-/* Fast open: the SYN, and with it TCP_CONNECT_CB, may wait for the first write. Not
- * inlined, as it is rare and wants stack. */
+/* Fast open: the SYN, and with it TCP_CONNECT_CB, may wait for the first write. */
 static __noinline void defer(struct sock *sk, __u64 now)
 {
 	struct life deferred = {};
@@ -15,17 +14,33 @@ static __noinline void defer(struct sock *sk, __u64 now)
 	remember(&deferred);
 }
 
+/* A socket that has its port is given a destination. */
+static __always_inline bool reconnecting(struct sock *sk, struct life *life, __u64 now)
+{
+	read_src(&life->hold, &sk->__sk_common, true);
+	read_dst(&life->hold, &sk->__sk_common, true);
+	life->reason = REASON_NONE;
+	return change(life, STATE_SYN_SENT, now);
+}
+
+/* A hold of another port ended, and no hook saw it. */
+static __always_inline struct life *life_before_connect(struct sock *sk, __u64 now)
+{
+	struct life *life = life_of(sk, true);
+
+	if (!life || life->phase != PHASE_HELD || life->hold.port == sk->__sk_common.skc_num)
+		return life;
+	release(life, REASON_VANISHED, now);
+	return NULL;
+}
+
 /* CLOSE -> SYN_SENT, in the caller's context, before the search for a port. */
 static __always_inline void connecting(struct sock *sk, __u64 now)
 {
-	struct life *life = life_of(sk, true);
-	struct search *search;
+	struct life *life = life_before_connect(sk, now);
 
 	if (life && life->phase == PHASE_HELD) {
-		read_src(&life->hold, &sk->__sk_common, true);
-		read_dst(&life->hold, &sk->__sk_common, true);
-		life->reason = REASON_NONE;
-		change(life, STATE_SYN_SENT, now);
+		reconnecting(sk, life, now);
 		return;
 	}
 	if (life)
@@ -34,17 +49,12 @@ static __always_inline void connecting(struct sock *sk, __u64 now)
 		defer(sk, now);
 		return;
 	}
-	search = bpf_map_lookup_elem(&searches, &zero);
-	if (search) {
-		search->sk = (__u64)sk;
-		search->began = now;
-	}
+	search_begins(sk, now);
 }
 
 /* The port is chosen and the SYN has not left: tcp_connect(). */
 static __always_inline void connected(struct bpf_sock_ops *ctx)
 {
-	struct search *search = bpf_map_lookup_elem(&searches, &zero);
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct bpf_sock *bpf_sk = ctx->sk;
 	struct life fresh = {}, *life;
@@ -68,18 +78,16 @@ static __always_inline void connected(struct bpf_sock_ops *ctx)
 			forget(life);
 		return;
 	}
-	if (search && search->sk == (__u64)address_of(sk))
-		fresh.hold.search = now - search->began;
+	fresh.hold.search = search_time(sk, now);
 	assign(&fresh);
 }
 
 /* SYN_SENT -> CLOSE of a socket without a hold. The search failed if there never was
  * a port; the tuple was refused if there is one and no SYN ever left. */
-static __always_inline void connect_failed(struct sock *sk, __u64 now)
+static __noinline void connect_failed(struct sock *sk, __u64 now)
 {
 	__be16 sport = read_sport(sk);
 	bool none = !sk->__sk_common.skc_num && !sport;
-	struct search *search;
 	struct hold h = {};
 
 	if (!none && (!is_explicit(sk, true) || syn_left(sk) || sk->sk_err ||
@@ -90,12 +98,9 @@ static __always_inline void connect_failed(struct sock *sk, __u64 now)
 	if (!wants_hold(&h))
 		return;
 	h.path = none ? PATH_CONNECT : PATH_EXPLICIT;
-	h.search = ~0ULL;
+	h.search = search_time(sk, now);
 	h.cookie = bpf_get_socket_cookie(sk);
-	search = bpf_map_lookup_elem(&searches, &zero);
-	if (search && search->sk == (__u64)address_of(sk))
-		h.search = now - search->began;
-	read_owner(&h.owner, bpf_get_current_task_btf());
+	read_current(&h.owner);
 	emit_failure(now, &h, read_socket_range(sk), EADDRNOTAVAIL);
 }
 
@@ -104,18 +109,12 @@ static __noinline void deferred_closed(struct sock *sk, struct life *asked, __u6
 {
 	struct life fresh = {};
 
-	if (read_sport(sk)) {
-		begin(&fresh, asked, sk, true, PATH_CONNECT, STATE_SYN_SENT,
-		      asked->hold.cookie, asked->asked);
-		read_dst(&fresh.hold, &sk->__sk_common, true);
-		fresh.hold.port = bpf_ntohs(read_sport(sk));
-		if (wants_port(fresh.hold.port) && wants_hold(&fresh.hold)) {
-			emit(KIND_ASSIGN, REASON_NONE, asked->asked, &fresh.hold);
-			emit(KIND_RELEASE, reason_of(sk, TCP_SYN_SENT), now, &fresh.hold);
-		}
-		forget(asked);
+	begin(&fresh, asked, sk, true, PATH_CONNECT, STATE_SYN_SENT,
+	      asked->hold.cookie, asked->asked);
+	read_dst(&fresh.hold, &sk->__sk_common, true);
+	fresh.hold.port = bpf_ntohs(read_sport(sk));
+	if (!wants_port(fresh.hold.port) || !wants_hold(&fresh.hold))
 		return;
-	}
-	connect_failed(sk, now);
-	forget(asked);
+	emit(KIND_ASSIGN, REASON_NONE, asked->asked, &fresh.hold);
+	emit(KIND_RELEASE, reason_of(sk, TCP_SYN_SENT), now, &fresh.hold);
 }

@@ -90,7 +90,8 @@ struct hold {
 	__u16 port, dst_port;      /* host order; dst_port 0: dst unknown */
 	__u8 proto, path, state;
 	__u8 unclosed;             /* the kernel's own: no hook sees it close */
-	__u8 pad[4];
+	__u8 searched;             /* of a failure: the kernel's search itself said so */
+	__u8 pad[3];
 };
 
 struct event {

@@ -1,4 +1,7 @@
-/* The life of a hold on a full socket: asked for, assigned, through states, released. */
+/* The life of a hold on a full socket: asked for, assigned, through states, released.
+ *
+ * A program and what it calls have 512 bytes of stack together (before 6.13); a hold takes
+ * 208. What needs one and is rare is a function of its own, not called by another such. */
 #pragma once
 
 #include "socket.h"
@@ -12,9 +15,10 @@ static __always_inline void lose(__u32 where)
  * either: most are told apart by that load alone. */
 static __always_inline struct life *life_of(struct sock *sk, bool btf)
 {
-	__u64 cookie = READ(&sk->__sk_common, skc_cookie.counter);
+	__u64 cookie = id_of(sk, btf);
+	struct life *life = cookie ? bpf_map_lookup_elem(&sockets, &cookie) : NULL;
 
-	return cookie ? bpf_map_lookup_elem(&sockets, &cookie) : NULL;
+	return life && life->phase != PHASE_OVER ? life : NULL;
 }
 
 static __always_inline bool remember(const struct life *life)
@@ -40,6 +44,7 @@ static __always_inline void enter(struct hold *h, __u8 state, __u64 now)
 {
 	__u32 was = h->state;
 
+	barrier_var(was); /* older verifiers do not see that a copy is as bounded */
 	if (was < STATES && now > h->since)
 		h->in_state[was] += now - h->since;
 	h->state = state;
@@ -98,6 +103,7 @@ static __always_inline void emit(__u8 kind, __u8 reason, __u64 now, const struct
 	emit_tw(kind, reason, now, h, 0);
 }
 
+/* range: what the socket itself narrows the search to (read_socket_range). */
 static __always_inline void emit_failure(__u64 now, const struct hold *h, __u32 range, __u16 error)
 {
 	struct event *e = reserve();
@@ -114,13 +120,33 @@ static __always_inline void emit_failure(__u64 now, const struct hold *h, __u32 
 	bpf_ringbuf_submit(e, wake_flag());
 }
 
-static __always_inline void change(struct life *life, __u8 state, __u64 now)
+/* False: it was in that state already. */
+static __always_inline bool change(struct life *life, __u8 state, __u64 now)
 {
 	if (life->hold.state == state)
-		return;
+		return false;
 	enter(&life->hold, state, now);
 	if (want_states)
 		emit(KIND_STATE, REASON_NONE, now, &life->hold);
+	return true;
+}
+
+static __always_inline void search_begins(struct sock *sk, __u64 now)
+{
+	struct search *search = bpf_map_lookup_elem(&searches, &zero);
+
+	if (search) {
+		search->sk = (__u64)sk;
+		search->began = now;
+	}
+}
+
+/* How long the search for a port took, ~0 where that is not known. */
+static __always_inline __u64 search_time(struct sock *sk, __u64 now)
+{
+	struct search *search = bpf_map_lookup_elem(&searches, &zero);
+
+	return search && search->sk == (__u64)address_of(sk) ? now - search->began : ~0ULL;
 }
 
 static __always_inline bool wants_hold(const struct hold *h)
@@ -139,7 +165,7 @@ static __always_inline void begin(struct life *life, const struct life *asked, s
 	if (asked)
 		h->owner = asked->hold.owner;
 	else
-		read_owner(&h->owner, bpf_get_current_task_btf());
+		read_current(&h->owner);
 	h->cookie = cookie;
 	h->born = assigned;
 	h->assigned = assigned;
@@ -159,12 +185,40 @@ static __always_inline void assign(struct life *life)
 		emit(KIND_ASSIGN, REASON_NONE, life->hold.assigned, &life->hold);
 }
 
+/* From one phase to another, of those who try at the same moment one. */
+static __always_inline bool advance(struct life *life, __u32 from, __u32 to)
+{
+	struct claim claim = {
+		.cookie = life->hold.cookie,
+		.born = life->hold.born ?: life->asked,
+		.phase = to,
+	};
+	__u8 yes = 1;
+	bool won;
+
+	if (life->phase != from || bpf_map_update_elem(&claims, &claim, &yes, BPF_NOEXIST))
+		return false;
+	won = life->phase == from;
+	if (won)
+		life->phase = to;
+	bpf_map_delete_elem(&claims, &claim);
+	return won;
+}
+
 /* A hook and an iterator may find the port that was asked for at the same moment, and a
  * third sees it go: one tells of the assignment. */
 static __always_inline bool claim(struct life *asked)
 {
-	return __sync_val_compare_and_swap(&asked->phase, PHASE_CONNECTING, PHASE_CLAIMED) ==
-	       PHASE_CONNECTING;
+	return advance(asked, PHASE_CONNECTING, PHASE_CLAIMED);
+}
+
+/* A hook and an iterator may find the hold of a UDP socket over at the same moment: one
+ * tells. The entry stays, for only the socket's own hooks know that no other has taken its
+ * place. */
+static __always_inline void finish(struct life *life, __u8 reason, __u64 now)
+{
+	if (advance(life, PHASE_HELD, PHASE_OVER))
+		emit(KIND_RELEASE, reason, now, &life->hold);
 }
 
 static __always_inline void release(struct life *life, __u8 reason, __u64 now)
@@ -174,14 +228,14 @@ static __always_inline void release(struct life *life, __u8 reason, __u64 now)
 }
 
 /* The life of a socket that has the port num now. UDP gives its port up in
- * connect(AF_UNSPEC), which no hook sees: a hold of another port is over. */
+ * connect(AF_UNSPEC), which no hook of the stable set sees: a hold of another port is over. */
 static __always_inline struct life *current_life(struct sock *sk, bool btf, __u16 num, __u64 now)
 {
 	struct life *life = life_of(sk, btf);
 
-	if (!life || life->phase != PHASE_HELD || life->hold.port == num)
+	if (exact || !life || life->phase != PHASE_HELD || life->hold.port == num)
 		return life;
-	release(life, REASON_DISCONNECTED, now);
+	finish(life, REASON_DISCONNECTED, now);
 	return NULL;
 }
 
@@ -191,7 +245,7 @@ static __always_inline void ask(struct life *life, struct sock *sk, __u32 phase,
 				__u8 path, __u64 now)
 {
 	life->sk = (__u64)sk;
-	read_owner(&life->hold.owner, bpf_get_current_task_btf());
+	read_current(&life->hold.owner);
 	life->hold.cookie = cookie;
 	life->hold.path = path;
 	life->asked = now;
@@ -292,12 +346,15 @@ static __always_inline __u8 reason_of(struct sock *sk, int old)
 }
 
 /* UDP changes sk_state and its own address without telling: whether connect() or
- * disconnect() worked, and which address it chose, is seen by looking. */
+ * disconnect() worked, and which address it chose, is seen by looking, where no hook sees
+ * it return. */
 static __always_inline bool settle_udp(struct hold *h, struct sock *sk, bool btf)
 {
 	__u8 src[sizeof(h->src)];
 	bool changed = false;
 
+	if (exact)
+		return false;
 	if (h->state == STATE_ESTABLISHED && READ(&sk->__sk_common, skc_state) != TCP_ESTABLISHED) {
 		h->in_state[STATE_BOUND] += h->in_state[STATE_ESTABLISHED];
 		h->in_state[STATE_ESTABLISHED] = 0;

@@ -13,6 +13,8 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_RAW 3
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define IPPROTO_MPTCP 262
@@ -100,6 +102,12 @@ struct netns_ipv4 {
 struct net {
 	struct ns_common ns;
 	struct netns_ipv4 ipv4;
+};
+
+/* Before 5.11 the namespace counted its references itself (net: Use generic
+ * ns_common::count). */
+struct net___before_5_11 {
+	refcount_t count;
 };
 
 typedef struct {
@@ -212,6 +220,8 @@ struct timer_list {
 	void *function;
 };
 
+struct inet_timewait_death_row;
+
 /* time-wait mini-socket; tw_substate is FIN_WAIT2 or TIME_WAIT */
 struct inet_timewait_sock {
 	struct sock_common __tw_common;
@@ -256,7 +266,13 @@ struct cred {
 	kuid_t uid;
 };
 
+struct inode {
+	__u16 i_mode;
+};
+
 struct file {
+	struct inode *f_inode;
+	void *private_data;
 };
 
 struct socket {

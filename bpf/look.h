@@ -23,21 +23,21 @@ static __always_inline bool tell(struct bpf_iter_meta *meta, __u8 kind, const st
 }
 
 /* A socket between the kernel's choice and our hook: the hook will tell. */
-static __always_inline bool is_connecting(struct sock *sk)
+static __always_inline bool is_connecting(struct sock *sk, bool btf)
 {
-	return sk->__sk_common.skc_state == TCP_SYN_SENT && !syn_left(sk);
+	return READ(&sk->__sk_common, skc_state) == TCP_SYN_SENT && !syn_left(sk);
 }
 
 /* Children of a listener keep its backlog, which may be 0, and lose its lock
  * (sk_clone_lock). So does a listener that was disconnected and connects: its path tells. */
-static __always_inline bool is_accepted(struct sock *sk, __u8 path)
+static __always_inline bool is_accepted(struct sock *sk, bool btf, __u8 path)
 {
-	struct listener at = listener_at(sk);
+	struct listener at = listener_at(sk, btf);
 
-	if (sk->sk_protocol != IPPROTO_TCP || sk->__sk_common.skc_state == TCP_LISTEN ||
+	if (READ(sk, sk_protocol) != IPPROTO_TCP || READ(&sk->__sk_common, skc_state) == TCP_LISTEN ||
 	    path == PATH_EXPLICIT || path == PATH_CONNECT)
 		return false;
-	return sk->sk_max_ack_backlog || bpf_map_lookup_elem(&listeners, &at);
+	return READ(sk, sk_max_ack_backlog) || bpf_map_lookup_elem(&listeners, &at);
 }
 
 /* Whether a socket that nobody follows is to be taken in now: a hook may be about to
@@ -66,21 +66,21 @@ static __always_inline void refused(void)
 }
 
 /* How a socket older than the trace came to its port, as far as it shows. */
-static __always_inline __u8 path_of(struct sock *sk)
+static __always_inline __u8 path_of(struct sock *sk, bool btf)
 {
 	struct inet_bind_bucket *bucket;
-	__u8 locks = read_userlocks(sk, true);
+	__u8 locks = read_userlocks(sk, btf);
 
 	if (locks & SOCK_BINDPORT_LOCK)
 		return PATH_EXPLICIT;
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (READ(sk, sk_protocol) != IPPROTO_TCP)
 		return PATH_UNKNOWN;
 	if (locks & SOCK_CONNECT_BIND)
 		return PATH_CONNECT;
 	bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
 	if (bucket && BPF_CORE_READ(bucket, fastreuse) == -1)
 		return PATH_CONNECT;
-	if (sk->__sk_common.skc_state == TCP_LISTEN && !(locks & SOCK_BINDADDR_LOCK))
+	if (READ(&sk->__sk_common, skc_state) == TCP_LISTEN && !(locks & SOCK_BINDADDR_LOCK))
 		return PATH_UNKNOWN; /* bind(0) or listen() alone */
 	return PATH_BIND;
 }
@@ -89,9 +89,12 @@ static __always_inline __u8 path_of(struct sock *sk)
  * find that one and look up the owner here. */
 static __always_inline void note_subflow(struct sock *sk, struct task_struct *task)
 {
-	__u64 first = (__u64)BPF_CORE_READ((struct mptcp_sock *)sk, first);
 	struct owner owner = {};
+	__u64 first;
 
+	if (!bpf_core_type_exists(struct mptcp_sock)) /* CONFIG_MPTCP */
+		return;
+	first = (__u64)BPF_CORE_READ((struct mptcp_sock *)sk, first);
 	if (!first)
 		return;
 	read_owner(&owner, task);
@@ -108,7 +111,7 @@ static __always_inline void find_owner(struct owner *owner, struct sock *sk)
 }
 
 /* A socket older than the trace, or missed by it. */
-static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
+static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk, bool btf,
 				    struct task_struct *task, __u8 path, __u64 now)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
@@ -119,18 +122,18 @@ static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
 	__builtin_memset(&s->life, 0, sizeof(s->life));
 	h = &s->life.hold;
 	h->path = path;
-	read_socket(h, sk, true);
-	read_dst(h, &sk->__sk_common, true);
+	read_socket(h, sk, btf);
+	read_dst(h, &sk->__sk_common, btf);
 	if (!wants_hold(h))
 		return;
-	h->cookie = bpf_get_socket_cookie(sk);
+	h->cookie = new_id(sk);
 	if (!is_due(h->cookie))
 		return;
 	s->life.sk = (__u64)sk;
 	h->born = now;
 	h->since = now;
 	h->search = ~0ULL;
-	h->state = state_of(sk->__sk_common.skc_state);
+	h->state = state_of(READ(&sk->__sk_common, skc_state));
 	if (task)
 		read_owner(&h->owner, task);
 	else
@@ -172,40 +175,70 @@ static __always_inline void resolve(struct sock *sk, struct life *asked)
 	submit(e, KIND_ASSIGN, REASON_NONE, s->life.hold.assigned, &s->life.hold, 0);
 }
 
-static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk,
+static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk, bool btf,
 				 struct task_struct *task)
 {
+	__u16 num = READ(&sk->__sk_common, skc_num), proto = READ(sk, sk_protocol);
 	__u64 now = bpf_ktime_get_boot_ns();
 	struct life *life;
 	__u8 path;
 
-	if (!wants_proto(sk->sk_protocol))
+	if (!wants_proto(proto))
 		return;
-	if (sk->__sk_common.skc_state == TCP_LISTEN)
-		note_listener(sk);
-	if (!sk->__sk_common.skc_num && sk->sk_protocol != IPPROTO_UDP)
+	if (READ(&sk->__sk_common, skc_state) == TCP_LISTEN)
+		note_listener(sk, btf);
+	if (!num && proto != IPPROTO_UDP)
 		return;
-	life = current_life(sk, true, sk->__sk_common.skc_num, now);
+	life = current_life(sk, btf, num, now);
 	if (life) {
-		if (life->phase == PHASE_CONNECTING) {
-			if (sk->__sk_common.skc_num)
+		if (!exact && life->phase == PHASE_CONNECTING) {
+			if (num)
 				resolve(sk, life);
 			return;
 		}
 		if (life->phase != PHASE_HELD && life->phase != PHASE_SHARED)
 			return;
-		if (sk->sk_protocol == IPPROTO_UDP && settle_udp(&life->hold, sk, true) && want_states)
+		if (proto == IPPROTO_UDP && settle_udp(&life->hold, sk, btf) && want_states)
 			emit(KIND_STATE, REASON_NONE, now, &life->hold);
 		if (look_mode == LOOK_STATES)
 			tell(meta, KIND_HELD, &life->hold, now);
 		return;
 	}
 	/* bind() sets inet_sport last: without it the hook has yet to tell */
-	if (!sk->__sk_common.skc_num || !read_sport(sk))
+	if (!num || !read_sport(sk))
 		return;
-	path = path_of(sk);
-	if ((path == PATH_EXPLICIT && !want_explicit) || !wants_port(sk->__sk_common.skc_num) ||
-	    is_accepted(sk, path) || is_connecting(sk))
+	path = path_of(sk, btf);
+	if ((path == PATH_EXPLICIT && !want_explicit) || !wants_port(num) ||
+	    is_accepted(sk, btf, path) || is_connecting(sk, btf))
 		return;
-	take_in(meta, sk, task, path, now);
+	take_in(meta, sk, btf, task, path, now);
+}
+
+/* A descriptor's socket. */
+static __always_inline void look_at(struct bpf_iter_meta *meta, struct sock *sk, bool btf,
+				    struct task_struct *task)
+{
+	__u16 family, proto;
+
+	if (!sk || READ(sk, sk_type) == SOCK_RAW)
+		return;
+	family = READ(&sk->__sk_common, skc_family);
+	proto = READ(sk, sk_protocol);
+	if (family != AF_INET && family != AF_INET6)
+		return;
+	if (proto == IPPROTO_MPTCP)
+		note_subflow(sk, task);
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP)
+		look(meta, sk, btf, task);
+}
+
+/* Before 5.11 a socket is had from its file as an address only. Sockets of the file system
+ * cannot be opened. */
+static __always_inline struct sock *socket_at(struct file *file)
+{
+	struct socket *sock = BPF_CORE_READ(file, private_data);
+
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	return BPF_CORE_READ(sock, sk);
 }

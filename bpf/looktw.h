@@ -32,7 +32,7 @@ static __always_inline bool is_pending(struct inet_timewait_sock *tw)
  * (__inet_put_port). */
 static __always_inline bool is_same(struct sock *sk, __u64 cookie)
 {
-	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == cookie &&
+	return id_of(sk, false) == cookie &&
 	       BPF_CORE_READ(sk, __sk_common.skc_refcnt.refs.counter);
 }
 
@@ -72,7 +72,7 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 	h->path = tw_path_of(tw, h);
 	if (h->path == PATH_EXPLICIT || !wants_port(h->port) || !wants_hold(h))
 		return;
-	h->cookie = bpf_get_socket_cookie(skc);
+	h->cookie = by_address ? (__u64)address_of(skc) : bpf_get_socket_cookie(skc);
 	if (!is_due(h->cookie))
 		return;
 	s->tw.tw = (__u64)tw;
@@ -103,8 +103,11 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 
 static __always_inline void settle_tw(struct tw_life *life, struct inet_timewait_sock *tw, __u64 now)
 {
-	__u64 since = unseen_tw_since(&life->hold, tw, now);
+	__u64 since;
 
+	if (exact)
+		return; /* tw_rearm sees it */
+	since = unseen_tw_since(&life->hold, tw, now);
 	if (!since)
 		return;
 	enter(&life->hold, STATE_TIME_WAIT, since);

@@ -15,12 +15,28 @@ const volatile __u64 ports[1024];  /* one bit a port */
 const volatile __u32 only_netns;   /* inode; 0: all */
 const volatile __u64 tw_handler;   /* address of tw_timer_handler() */
 const volatile __u64 ring_wake;    /* wake the reader past so many bytes */
+const volatile bool exact;         /* the fentry set is at work: nothing is left to looks */
+const volatile bool by_address;    /* this kernel gives tracing programs no socket cookies */
 
 /* Go reads it (Variable.Get). Each slot: events that could not be told. */
 __u64 losses[LOSSES];
 
-/* Go reads it. Events that the second instance of a hook (enum twin) took over. */
-__u64 rescued[2];
+/* The hooks that are attached twice (see nested.h). */
+enum twin {
+	TWIN_NONE,
+	TWIN_STATE,
+	TWIN_DESTROY,
+	TWINS_MARKED, /* the rest needs no marks: done twice is as done once */
+	TWIN_PUT = TWINS_MARKED,
+	TWIN_TW_BORN,
+	TWIN_TW_REARMED,
+	TWIN_TW_TIMER,
+	TWIN_TW_ENDED,
+	TWINS,
+};
+
+/* Go reads it. Events that the second instance of a hook took over. */
+__u64 rescued[TWINS];
 
 /* What the two instances of a hook do; Go raises it, step by step, once both are
  * attached: an event that met only one of them says nothing. */
@@ -62,6 +78,7 @@ enum phase {
 	PHASE_BINDING = 1, /* bind(port 0) entered; post_bind will tell the port */
 	PHASE_CONNECTING,  /* a port was asked for and no hook has seen it yet */
 	PHASE_CLAIMED,    /* the port is seen, and being told of */
+	PHASE_OVER,       /* its end is told; the socket's next hold takes the entry over */
 	PHASE_HELD,
 	PHASE_SHARED,     /* held together with the mini-socket that took over */
 };
@@ -70,13 +87,14 @@ struct life {
 	struct hold hold;
 	__u64 sk;     /* address; what is there may be another socket by now (has_port) */
 	__u64 asked;  /* boottime ns when the port was asked for */
+	__u64 tw;     /* address of the mini-socket of PHASE_SHARED, in the fentry set */
 	__u32 phase;
 	__u32 reason; /* of a close that is under way and keeps an explicit port */
 	__u32 missing; /* the number of the audit that found it gone */
 	__u32 pad;
 };
 
-/* Per full socket, by cookie: from the first question for a port until the port is put
+/* Per full socket, by cookie (by_address: its address): from the first question for a port until the port is put
  * back. Inserted by the hooks and, for sockets older than the trace or missed by it, by
  * the iterators; deleted by the hook that sees the end, or by the roll call that finds
  * it gone. A hash table and not socket storage, which
@@ -93,7 +111,8 @@ struct {
 } sockets SEC(".maps");
 
 /* A mini-socket shares cookie, hash and ports with the socket it replaces; a socket
- * connected twice can leave two, so the cookie alone is not enough. */
+ * connected twice can leave two, so the cookie alone is not enough. by_address: the
+ * mini-socket's address stands in the cookie's place. */
 struct tw_key {
 	__u64 cookie;
 	__u32 hash;
@@ -103,7 +122,8 @@ struct tw_key {
 struct tw_life {
 	struct hold hold;
 	__u64 tw;       /* address; what is there may be another one by now */
-	__u64 ended;    /* the timer ended before the full socket handed the hold over */
+	__u64 ended;    /* the timer ended before the full socket handed the hold over; in the
+			 * fentry set: the timer ended it */
 	__u32 claimed;  /* the full socket has handed its hold over */
 	__u32 shared;   /* the full socket keeps the port too, and releases it */
 	__u32 missing;  /* the number of the audit that found it gone */
@@ -111,7 +131,8 @@ struct tw_life {
 };
 
 /* Per time-wait mini-socket of a traced socket. tw_start inserts, leaving() fills in
- * the hold, the end of the timer deletes, or the roll call that finds it gone; look_tw
+ * the hold, the end of the timer deletes (in the fentry set tw_birth does both, and
+ * tw_end deletes), or the roll call that finds it gone; look_tw
  * inserts those older than the trace or missed by it. Full: counted in
  * losses[LOSS_MAP]; the hold ends as if the socket had not left a mini-socket. */
 struct {
@@ -139,7 +160,7 @@ struct {
 	__type(value, struct cancelled);
 } cancels SEC(".maps");
 
-/* When the connect() under way on this CPU began its search. Overwritten by the next;
+/* When the search for a port under way on this CPU began. Overwritten by the next;
  * a search that moved to another CPU is reported as not measured. */
 struct search {
 	__u64 sk;
@@ -153,8 +174,36 @@ struct {
 	__type(value, struct search);
 } searches SEC(".maps");
 
-/* Ports that have or had a listener, per namespace, written by listening() and by
- * look_tcp (listeners come first), read by the looks to tell accepted sockets and their
+/* A hook and an iterator that find the same at the same moment: which of them tells.
+ * advance() inserts and deletes; no atomic instruction does it on every kernel. Full: nobody
+ * tells now, and a later look does. */
+struct claim {
+	__u64 cookie, born; /* whose hold */
+	__u64 phase;        /* that it is to be in */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 10);
+	__type(key, struct claim);
+	__type(value, __u8);
+} claims SEC(".maps");
+
+/* UDP sockets, by address, that are inside a call which may take or give up a port: the
+ * path (enum port_path). The entry of bind() and connect() inserts, their return deletes;
+ * read where the port is found or put back. There are never more than tasks. Full:
+ * counted in losses[LOSS_MAP], for the path told is then wrong. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u64);
+	__type(value, __u8);
+} udp_calls SEC(".maps");
+
+/* Ports that have or had a listener, per namespace, written by listening(), tcp_searched()
+ * and by look_tcp (listeners come first), read by the looks to tell accepted sockets and their
  * mini-sockets from those that hold a port. Full: the oldest goes, and what it accepted
  * may be taken for a hold. */
 struct listener {
@@ -209,8 +258,8 @@ struct handled {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
-	__type(key, __u32);
+	__uint(max_entries, TWINS_MARKED);
+	__type(key, enum twin);
 	__type(value, struct handled);
 } handled_events SEC(".maps");
 

@@ -5,15 +5,13 @@
  * right after it, finds the mark and goes, or finds none and handles the event.
  *
  * The marks of a CPU are a stack, as the events that interrupt each other are: the
- * interrupting one is over before the other goes on. */
+ * interrupting one is over before the other goes on.
+ *
+ * The hooks of the fentry set need no marks: the first instance changes what it finds, and
+ * the second one, which does the same again, finds nothing left to do. */
 #pragma once
 
 #include "maps.h"
-
-enum twin {
-	TWIN_STATE,
-	TWIN_DESTROY,
-};
 
 /* A mark stays behind when its event interrupts the second instance of another one that
  * is past drop_marks(): its own one is skipped. One softirq leaves many in a row. */
@@ -23,6 +21,14 @@ enum twin {
 
 /* Less than any kernel stack has (THREAD_SIZE, IRQ_STACK_SIZE). */
 #define SAME_STACK 8192
+
+_Static_assert(!(TWINS & (TWINS - 1)), "rescue() masks with it");
+
+/* The second instance had to do the first one's work. */
+static __always_inline void rescue(enum twin twin)
+{
+	__sync_fetch_and_add(&rescued[twin & (TWINS - 1)], 1);
+}
 
 /* An index as the verifier wants it; the compiler would leave the mask out. */
 static __always_inline __u32 bounded(__u32 at)
@@ -37,7 +43,7 @@ static __always_inline bool is_left_behind(struct mark *m, __u64 frame, __u32 no
 	return now - m->at > STALE_MARK || frame - m->frame < SAME_STACK;
 }
 
-static __always_inline void mark_handled(__u32 twin, void *ctx, struct sock *sk, __u32 what)
+static __always_inline void mark_handled(enum twin twin, void *ctx, struct sock *sk, __u32 what)
 {
 	__u32 now = (__u32)bpf_jiffies64(), at;
 	struct handled *h;
@@ -71,7 +77,7 @@ static __always_inline void mark_handled(__u32 twin, void *ctx, struct sock *sk,
 
 /* The second instance begins: whether the first one had the event. base is for
  * drop_marks() as it ends. */
-static __always_inline bool was_handled(__u32 twin, struct sock *sk, __u32 what, __u32 *base)
+static __always_inline bool was_handled(enum twin twin, struct sock *sk, __u32 what, __u32 *base)
 {
 	struct handled *h;
 	__u32 at;
@@ -93,13 +99,13 @@ static __always_inline bool was_handled(__u32 twin, struct sock *sk, __u32 what,
 	}
 	if (twins != TWINS_TOGETHER)
 		return true;
-	__sync_fetch_and_add(&rescued[twin & 1], 1);
+	rescue(twin);
 	return false;
 }
 
 /* An event that interrupts the second instance leaves its mark behind, for its own
  * second instance is skipped then. */
-static __always_inline void drop_marks(__u32 twin, __u32 base)
+static __always_inline void drop_marks(enum twin twin, __u32 base)
 {
 	struct handled *h = bpf_map_lookup_elem(&handled_events, &twin);
 

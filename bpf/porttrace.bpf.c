@@ -1,19 +1,24 @@
 //go:build ignore
 
-/* The hooks of the stable set: BTF tracepoints, cgroup hooks, sockops and iterators,
- * which also lockdown and hardened kernels allow. A table of contents: what a hook does
- * stands in the header named after it. */
+/* The hooks of both sets. The stable one makes do with BTF tracepoints, cgroup hooks and
+ * sockops, which also lockdown and hardened kernels allow; the fentry one sits in the
+ * kernel's own functions. A table of contents: what a hook does stands in the header named
+ * after it. */
 
 #include "bind.h"
 #include "connect.h"
 #include "hidden.h"
 #include "nested.h"
+#include "put.h"
 #include "release.h"
 #include "rollcall.h"
+#include "search.h"
 #include "timewait.h"
 #include "udp.h"
 
 char __license[] SEC("license") = "Dual MIT/GPL";
+
+/* ---- the stable set ---- */
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(sock_state, struct sock *sk, int old, int new)
@@ -131,7 +136,104 @@ int BPF_PROG(tw_expire, struct timer_list *timer)
 	return (__u64)timer->function == tw_handler ? tw_expired(timer) : 0;
 }
 
-/* ---- iterators ---- */
+/* ---- the fentry set ---- */
+
+SEC("fexit/inet_hash_connect")
+int BPF_PROG(connect4, struct inet_timewait_death_row *row, struct sock *sk, int error)
+{
+	return connect_searched(sk, error);
+}
+
+SEC("fexit/inet6_hash_connect")
+int BPF_PROG(connect6, struct inet_timewait_death_row *row, struct sock *sk, int error)
+{
+	return connect_searched(sk, error);
+}
+
+SEC("fentry/inet_csk_get_port")
+int BPF_PROG(tcp_search, struct sock *sk) { return port_search(sk); }
+
+SEC("fexit/inet_csk_get_port")
+int BPF_PROG(tcp_port, struct sock *sk, unsigned short asked, int error)
+{
+	return tcp_searched(sk, asked, error);
+}
+
+SEC("fentry/udp_lib_get_port")
+int BPF_PROG(udp_search, struct sock *sk) { return port_search(sk); }
+
+SEC("fexit/udp_lib_get_port")
+int BPF_PROG(udp_port, struct sock *sk, unsigned short asked, unsigned int hash, int error)
+{
+	return udp_searched(sk, asked, error);
+}
+
+SEC("fentry/__inet_bind")
+int BPF_PROG(udp_bind4, struct sock *sk) { return udp_call(sk, PATH_BIND); }
+
+SEC("fentry/__inet6_bind")
+int BPF_PROG(udp_bind6, struct sock *sk) { return udp_call(sk, PATH_BIND); }
+
+SEC("fexit/__inet_bind")
+int BPF_PROG(bind4_end, struct sock *sk, void *address, int size, __u32 flags, int error)
+{
+	return bind_ends(sk, address, error);
+}
+
+SEC("fexit/__inet6_bind")
+int BPF_PROG(bind6_end, struct sock *sk, void *address, int size, __u32 flags, int error)
+{
+	return bind_ends(sk, address, error);
+}
+
+SEC("fentry/inet_dgram_connect")
+int BPF_PROG(udp_connect, struct socket *sock) { return udp_call(sock->sk, PATH_UDP_CONNECT); }
+
+SEC("fexit/inet_dgram_connect")
+int BPF_PROG(udp_connect_end, struct socket *sock, void *address, int size, int flags, int error)
+{
+	return udp_connect_ends(sock->sk, error);
+}
+
+SEC("fentry/udp_lib_unhash")
+int BPF_PROG(udp_unhash, struct sock *sk) { return udp_put(sk); }
+
+/* What a softirq reaches, too: the hook and, for what is skipped there, its second instance. */
+#define SEC_TWINS(section, name, twin, work, arguments...) \
+	SEC(section)                                       \
+	int BPF_PROG(name, arguments)                      \
+	{                                                  \
+		work;                                      \
+		return 0;                                  \
+	}                                                  \
+	SEC(section)                                       \
+	int BPF_PROG(name##_nested, arguments)             \
+	{                                                  \
+		if (work)                                  \
+			rescue(twin);                      \
+		return 0;                                  \
+	}
+
+SEC_TWINS("tp_btf/inet_sock_set_state", state, TWIN_STATE,
+	  sk->sk_protocol == IPPROTO_TCP && port_state(sk, old, new),
+	  struct sock *sk, int old, int new)
+
+SEC_TWINS("fentry/inet_put_port", put, TWIN_PUT,
+	  port_put(sk), struct sock *sk)
+
+SEC_TWINS("fentry/inet_twsk_hashdance_schedule", tw_hash, TWIN_TW_BORN,
+	  tw_birth(tw, sk), struct inet_timewait_sock *tw, struct sock *sk)
+
+SEC_TWINS("fentry/__inet_twsk_schedule", tw_schedule, TWIN_TW_REARMED,
+	  rearm && tw_rearm(tw), struct inet_timewait_sock *tw, int timeout, bool rearm)
+
+SEC_TWINS("fentry/tw_timer_handler", tw_timer, TWIN_TW_TIMER,
+	  tw_runs_out(tw_of(timer)), struct timer_list *timer)
+
+SEC_TWINS("fentry/inet_twsk_bind_unhash", tw_unhash, TWIN_TW_ENDED,
+	  tw_end(tw), struct inet_timewait_sock *tw)
+
+/* ---- iterators, for both ---- */
 
 SEC("iter/task_file")
 int look_files(struct bpf_iter__task_file *ctx)
@@ -139,21 +241,16 @@ int look_files(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *sock;
-	struct sock *sk;
 
 	if (!task || !file)
 		return 0;
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_sock_from_file)) {
+		look_at(ctx->meta, socket_at(file), false, task);
+		return 0;
+	}
 	sock = bpf_sock_from_file(file);
-	if (!sock)
-		return 0;
-	sk = sock->sk;
-	if (!sk || sk->sk_type == SOCK_RAW ||
-	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
-		return 0;
-	if (sk->sk_protocol == IPPROTO_MPTCP)
-		note_subflow(sk, task);
-	if (sk->sk_protocol == IPPROTO_TCP || sk->sk_protocol == IPPROTO_UDP)
-		look(ctx->meta, sk, task);
+	if (sock)
+		look_at(ctx->meta, sock->sk, true, task);
 	return 0;
 }
 
@@ -173,7 +270,7 @@ int look_tcp(struct bpf_iter__tcp *ctx)
 	}
 	tp = bpf_skc_to_tcp_sock(skc);
 	if (tp)
-		look(ctx->meta, (struct sock *)tp, NULL);
+		look(ctx->meta, (struct sock *)tp, true, NULL);
 	return 0;
 }
 
@@ -183,7 +280,7 @@ int look_udp(struct bpf_iter__udp *ctx)
 	struct udp_sock *udp = ctx->udp_sk;
 
 	if (udp)
-		look(ctx->meta, (struct sock *)udp, NULL);
+		look(ctx->meta, (struct sock *)udp, true, NULL);
 	return 0;
 }
 

@@ -31,14 +31,20 @@ static __always_inline void leaving(struct sock *sk, struct life *life, int old,
 /* No hold: what may have failed, or come to nothing. */
 static __always_inline void left_unheld(struct sock *sk, struct life *life, int old)
 {
-	if (old == TCP_SYN_SENT && life && life->phase == PHASE_CONNECTING)
-		deferred_closed(sk, life, bpf_ktime_get_boot_ns());
-	else if (old == TCP_SYN_SENT)
-		connect_failed(sk, bpf_ktime_get_boot_ns());
-	else if (old == TCP_LISTEN)
+	bool deferred = life && life->phase == PHASE_CONNECTING;
+
+	if (old == TCP_SYN_SENT) {
+		if (deferred && read_sport(sk))
+			deferred_closed(sk, life, bpf_ktime_get_boot_ns());
+		else
+			connect_failed(sk, bpf_ktime_get_boot_ns());
+		if (deferred)
+			forget(life);
+	} else if (old == TCP_LISTEN) {
 		listen_failed(sk, bpf_ktime_get_boot_ns());
-	else if (old == TCP_FIN_WAIT2 || old == TCP_CLOSING)
+	} else if (old == TCP_FIN_WAIT2 || old == TCP_CLOSING) {
 		disown(sk);
+	}
 }
 
 static __always_inline void state_changed(struct sock *sk, int old, int new)

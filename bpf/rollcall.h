@@ -34,8 +34,8 @@ static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *
 	udp = life->hold.proto == IPPROTO_UDP;
 	same = is_same(sk, cookie);
 	if (held && same && BPF_CORE_READ(sk, __sk_common.skc_num) != life->hold.port) {
-		if (udp && !life->hold.unclosed) { /* as in current_life() */
-			release(life, REASON_DISCONNECTED, now);
+		if (udp && !exact && !life->hold.unclosed) { /* as in current_life() */
+			finish(life, REASON_DISCONNECTED, now);
 			return 0;
 		}
 		same = false;

@@ -16,6 +16,20 @@ static __always_inline struct sock *address_of(void *ctx_sk)
 	return sk;
 }
 
+/* What a socket goes by, 0: nobody asked a port for it. Sockets get a cookie when somebody
+ * asks for one, and no other socket ever has it. by_address: in the fentry set, which sees
+ * every socket leave, an address will do. */
+static __always_inline __u64 id_of(struct sock *sk, bool btf)
+{
+	return by_address ? (__u64)address_of(sk) : READ(&sk->__sk_common, skc_cookie.counter);
+}
+
+/* The same for one that is to be followed. */
+static __always_inline __u64 new_id(struct sock *sk)
+{
+	return by_address ? (__u64)address_of(sk) : bpf_get_socket_cookie(sk);
+}
+
 static __always_inline bool is_mapped(const __u8 *addr)
 {
 	const __u32 *word = (const __u32 *)addr;
@@ -138,7 +152,7 @@ static __always_inline bool in_netns_range(struct net *net, __u16 port)
 	struct local_ports___before_6_8 *old = (void *)&net->ipv4.ip_local_ports;
 	__u32 range;
 
-	if (bpf_core_field_size(net->ipv4.ip_local_ports.range) == sizeof(__u32)) {
+	if (bpf_core_field_exists(net->ipv4.ip_local_ports.range)) { /* as one word */
 		range = BPF_CORE_READ(net, ipv4.ip_local_ports.range);
 		return port >= (range & 0xffff) && port <= range >> 16;
 	}
@@ -149,12 +163,32 @@ static __always_inline bool is_dying(struct net *net)
 {
 	struct ns_common *ns = &net->ns;
 	struct ns_common___before_6_18 *old = (void *)ns;
+	struct net___before_5_11 *older = (void *)net;
 
 	if (bpf_core_field_exists(ns->__ns_ref))
 		return !BPF_CORE_READ(ns, __ns_ref.refs.counter);
 	if (bpf_core_field_exists(old->count))
 		return !BPF_CORE_READ(old, count.refs.counter);
+	if (bpf_core_field_exists(older->count))
+		return !BPF_CORE_READ(older, count.refs.counter);
 	return false;
+}
+
+/* Before 5.11 the current task is known by address only. Not inlined, as it wants stack:
+ * one pointer follows the fields, where BPF_CORE_READ has one for each. */
+static __noinline void read_owner_at(struct owner *owner, struct task_struct *task)
+{
+	void *at;
+
+	bpf_core_read(&at, sizeof(at), &task->cgroups);
+	bpf_core_read(&at, sizeof(at), &((struct css_set *)at)->dfl_cgrp);
+	bpf_core_read(&at, sizeof(at), &((struct cgroup *)at)->kn);
+	bpf_core_read(&owner->cgroup, sizeof(owner->cgroup), &((struct kernfs_node *)at)->id);
+	bpf_core_read(&at, sizeof(at), &task->cred);
+	bpf_core_read(&owner->uid, sizeof(owner->uid), &((struct cred *)at)->uid);
+	bpf_core_read(&owner->pid, sizeof(owner->pid), &task->tgid);
+	bpf_core_read(&owner->tid, sizeof(owner->tid), &task->pid);
+	bpf_core_read(owner->comm, sizeof(owner->comm), &task->comm);
 }
 
 static __always_inline void read_owner(struct owner *owner, struct task_struct *task)
@@ -164,6 +198,14 @@ static __always_inline void read_owner(struct owner *owner, struct task_struct *
 	owner->tid = task->pid;
 	owner->uid = task->cred->uid.val;
 	bpf_probe_read_kernel(owner->comm, sizeof(owner->comm), &task->comm);
+}
+
+static __always_inline void read_current(struct owner *owner)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		read_owner(owner, bpf_get_current_task_btf());
+	else
+		read_owner_at(owner, (struct task_struct *)bpf_get_current_task());
 }
 
 static __always_inline bool is_kernels_own(struct sock *sk, bool btf)
@@ -176,7 +218,7 @@ static __always_inline void read_socket(struct hold *h, struct sock *sk, bool bt
 {
 	h->proto = READ(sk, sk_protocol);
 	/* inet_release() runs no cgroup hook then; TCP has another one */
-	h->unclosed = h->proto == IPPROTO_UDP && is_kernels_own(sk, btf);
+	h->unclosed = !exact && h->proto == IPPROTO_UDP && is_kernels_own(sk, btf);
 	h->netns = read_netns(&sk->__sk_common, btf);
 	h->port = READ(&sk->__sk_common, skc_num);
 	read_src(h, &sk->__sk_common, btf);

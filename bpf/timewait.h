@@ -20,7 +20,8 @@ static __always_inline struct inet_timewait_sock *tw_of(struct timer_list *timer
 /* False: nothing asked for the cookie of this socket, so nobody traces it. */
 static __always_inline bool read_tw_key(struct tw_key *key, struct inet_timewait_sock *tw)
 {
-	key->cookie = BPF_CORE_READ(tw, __tw_common.skc_cookie.counter);
+	key->cookie = by_address ? (__u64)address_of(tw)
+				 : BPF_CORE_READ(tw, __tw_common.skc_cookie.counter);
 	if (!key->cookie)
 		return false;
 	key->hash = BPF_CORE_READ(tw, __tw_common.skc_hash);

@@ -7,7 +7,7 @@
  * port came and went with connect(AF_UNSPEC) before anybody looked. */
 static __always_inline void udp_failed(struct life *life, struct sock *sk)
 {
-	if (life->phase == PHASE_CONNECTING && was_connected(sk))
+	if (life->phase == PHASE_CLAIMED || (life->phase == PHASE_CONNECTING && was_connected(sk)))
 		forget(life);
 	else
 		fail(life, sk, false, life->phase == PHASE_BINDING ? EADDRINUSE : EAGAIN);
@@ -118,49 +118,60 @@ static __always_inline int udp_naming(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
+/* inet_send_prepare(): inet_autobind() got none. */
+static __noinline void autobind_failed(struct sock *sk, __u64 now)
+{
+	struct hold h = { .path = PATH_UDP_SEND, .search = ~0ULL };
+
+	read_socket(&h, sk, true);
+	if (!wants_hold(&h))
+		return;
+	read_current(&h.owner);
+	emit_failure(now, &h, read_socket_range(sk), EAGAIN);
+}
+
+/* The send failed after the autobind. */
+static __noinline void autobound_anyway(struct sock *sk, __u64 now)
+{
+	struct life *life = current_life(sk, true, sk->__sk_common.skc_num, now);
+
+	if ((!life || life->phase == PHASE_CONNECTING) && !is_explicit(sk, true))
+		udp_autobound(life, sk, true, bpf_get_socket_cookie(sk), now);
+}
+
 /* A send failed. Only EAGAIN without a port is a failed autobind (inet_send_prepare);
  * other errors may leave a port behind that no other hook has seen. */
 static __always_inline void send_failed(struct sock *sk, int error)
 {
-	struct hold h = { .path = PATH_UDP_SEND, .search = ~0ULL };
-	struct life *life;
 	__u64 now;
 
 	if (!sk || sk->sk_protocol != IPPROTO_UDP || sk->sk_type == SOCK_RAW)
 		return;
 	now = bpf_ktime_get_boot_ns();
-	if (sk->__sk_common.skc_num) {
-		life = current_life(sk, true, sk->__sk_common.skc_num, now);
-		if ((!life || life->phase == PHASE_CONNECTING) && !is_explicit(sk, true))
-			udp_autobound(life, sk, true, bpf_get_socket_cookie(sk), now);
-		return;
-	}
-	if (error != -EAGAIN)
-		return;
-	read_socket(&h, sk, true);
-	if (!wants_hold(&h))
-		return;
-	read_owner(&h.owner, bpf_get_current_task_btf());
-	emit_failure(now, &h, read_socket_range(sk), EAGAIN);
+	if (sk->__sk_common.skc_num)
+		autobound_anyway(sk, now);
+	else if (error == -EAGAIN)
+		autobind_failed(sk, now);
 }
 
 /* The last descriptor of a socket is closed. TCP's ports live on; UDP's go now. */
 static __always_inline int closing(struct bpf_sock *ctx)
 {
+	__u64 now, cookie;
 	struct life *life;
 	struct sock *sk;
-	__u64 now;
 	__u16 num;
 
 	if (ctx->protocol != IPPROTO_UDP)
 		return 1;
 	sk = address_of(ctx);
-	life = life_of(sk, false);
+	cookie = id_of(sk, false);
+	life = cookie ? bpf_map_lookup_elem(&sockets, &cookie) : NULL;
 	if (!life)
 		return 1;
 	now = bpf_ktime_get_boot_ns();
 	num = BPF_CORE_READ(sk, __sk_common.skc_num);
-	if (!num && life->phase != PHASE_HELD) {
+	if (!num && life->phase < PHASE_OVER) {
 		udp_failed(life, sk);
 		return 1;
 	}
@@ -170,13 +181,10 @@ static __always_inline int closing(struct bpf_sock *ctx)
 		udp_autobound(life, sk, false, bpf_get_socket_cookie(ctx), now);
 		life = life_of(sk, false);
 	}
-	if (!life)
-		return 1;
-	if (life->phase != PHASE_HELD) {
-		forget(life);
-		return 1;
+	if (life && life->phase == PHASE_HELD) {
+		settle_udp(&life->hold, sk, false);
+		finish(life, REASON_CLOSED, now);
 	}
-	settle_udp(&life->hold, sk, false);
-	release(life, REASON_CLOSED, now);
+	bpf_map_delete_elem(&sockets, &cookie);
 	return 1;
 }

@@ -55,6 +55,7 @@ func TestPort(t *testing.T) {
 		c.row("release", port, ".*"))
 	notices := regexp.MustCompile("(?m)^porttrace: this kernel does not show .*\n").ReplaceAllString(p.stderr.String(), "")
 	wantLines(t, notices,
+		"porttrace: hooks: .*",
 		"porttrace: recording to port.jsonl",
 		"porttrace: tracing",
 		"porttrace: 0 held before, 1 assigned, 1 released, 0 still held, 0 failures, nothing lost")

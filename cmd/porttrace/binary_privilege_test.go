@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,20 +103,48 @@ func TestNotRoot(t *testing.T) {
 	})
 }
 
+// checkSets compares the sets that work, as the doctor says, with what the tracer does.
+func checkSets(t *testing.T, works []string) {
+	t.Helper()
+	for _, set := range []string{"fentry", "stable"} {
+		p := prepare(t, "--hooks", set, "-o", "none", "-q", "--duration", "1ms").start()
+		if !slices.Contains(works, set) {
+			p.wantRefusal(1, "the "+set+" hook set does not work here: ")
+			continue
+		}
+		p.wait(0)
+		p.wantNotice("hooks: " + set)
+	}
+	p := prepare(t, "-o", "none", "-q", "--duration", "1ms").start()
+	p.wait(0)
+	p.wantNotice("hooks: " + works[0])
+	if notFentry := strings.Contains(p.stderr.String(), "hooks: stable; not fentry: "); notFentry != (works[0] == "stable") {
+		t.Errorf("it does not say why it took its hooks:\n%s", &p.stderr)
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	testutil.NeedBPF(t)
 	p := prepare(t, "doctor").start()
 	p.wait(0)
 	lines := strings.Split(strings.TrimSuffix(p.stdout.String(), "\n"), "\n")
 	verdict := lines[len(lines)-1]
-	if verdict != "The stable hook set works: porttrace can trace here." || p.stderr.String() != "" {
+	works := map[string][]string{
+		"Both hook sets work here; porttrace takes the exact one, fentry.":                                                      {"fentry", "stable"},
+		"The fentry hook set works here, the stable one does not; porttrace takes fentry, which is exact.":                      {"fentry"},
+		"The stable hook set works here, the fentry one does not; porttrace takes stable (the README says what it cannot see).": {"stable"},
+	}[verdict]
+	if len(works) == 0 || p.stderr.String() != "" {
 		t.Errorf("the verdict is %q, standard error has %q", verdict, &p.stderr)
 	}
 	for _, line := range lines[:len(lines)-2] {
-		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "so  tasks ") { // not every kernel shows all tasks
+		set, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimPrefix(line, "NO  "), ",", " "), " ")
+		refused := (set == "fentry" || set == "stable") && !slices.Contains(works, set)
+		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "so ") && !refused { // not every kernel has all
 			t.Errorf("it says %q", line)
 		}
 	}
+	checkSets(t, works)
 	if names := p.files(); len(names) > 0 {
 		t.Errorf("it made %q", names)
 	}

@@ -55,11 +55,6 @@ func TestBadCommandLinesOfBinary(t *testing.T) {
 	}
 }
 
-func TestFentryIsNotThereYet(t *testing.T) {
-	testutil.NeedBPF(t)
-	prepare(t, "--hooks", "fentry").start().wantRefusal(1, "--hooks fentry: this version has the stable set only: use --hooks stable or auto")
-}
-
 func TestUnseenNetns(t *testing.T) {
 	testutil.NeedBPF(t)
 	p := prepare(t, "--netns", "4294967295", "-o", "none", "--duration", "1ms").start()

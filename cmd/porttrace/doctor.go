@@ -26,19 +26,25 @@ func doctor(e *env) error {
 // runDoctor prints what was found, a line each, and ends with the verdict. Its error is
 // the verdict where tracing will not work.
 func runDoctor(e *env) error {
-	checks, works := probe.Diagnose()
-	for _, c := range checks {
+	found := probe.Diagnose()
+	for _, c := range found {
 		if err := writeCheck(e, c); err != nil {
 			return err
 		}
 	}
-	if !works {
-		if err := probe.Preflight(); err != nil {
-			return err
-		}
-		return errors.New("tracing does not work here: see the lines marked NO")
+	fentry, stable := found.Works(probe.Fentry), found.Works(probe.Stable)
+	switch {
+	case fentry && stable:
+		return writeLast(e, "\nBoth hook sets work here; porttrace takes the exact one, fentry.\n")
+	case fentry:
+		return writeLast(e, "\nThe fentry hook set works here, the stable one does not; porttrace takes fentry, which is exact.\n")
+	case stable:
+		return writeLast(e, "\nThe stable hook set works here, the fentry one does not; porttrace takes stable (the README says what it cannot see).\n")
 	}
-	return writeLast(e, "\nThe stable hook set works: porttrace can trace here.\n")
+	if err := probe.Preflight(); err != nil {
+		return err
+	}
+	return errors.New("tracing does not work here: see the lines marked NO")
 }
 
 func writeCheck(e *env, c probe.Check) error {

@@ -21,7 +21,7 @@ func (t *tracer) startRecord() (lifetime.Record, error) {
 		return lifetime.Record{}, err
 	}
 	info := &lifetime.StartInfo{
-		Schema: recording.Schema, Version: versionName(), Hooks: t.probe.Hooks(), Filter: t.config.FilterText,
+		Schema: recording.Schema, Version: versionName(), Hooks: string(t.probe.Hooks()), Filter: t.config.FilterText,
 	}
 	for _, rng := range ranges {
 		info.Pools = append(info.Pools, rng.Range)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -40,9 +41,6 @@ type tracer struct {
 }
 
 func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceConfig) (err error) {
-	if config.Hooks == "fentry" {
-		return errors.New("--hooks fentry: this version has the stable set only: use --hooks stable or auto")
-	}
 	if err := probe.Preflight(); err != nil {
 		return err
 	}
@@ -98,6 +96,7 @@ func (t *tracer) open() error {
 		Explicit: c.Explicit, States: c.States,
 		TCP: c.TCP, UDP: c.UDP, IPv4: c.IPv4, IPv6: c.IPv6,
 		NetNS: c.NetNS, BufferSize: c.BufferSize, MaxHolds: c.MaxHolds,
+		Hooks: probe.Set(c.Hooks),
 	}
 	if !c.Ports.Empty() {
 		ports := c.Ports.Bitmap()
@@ -108,6 +107,7 @@ func (t *tracer) open() error {
 		return err
 	}
 	t.probe = p
+	t.notice("%s", chosen(p))
 	for _, what := range p.Missing() {
 		t.notice("this kernel does not show %s", what)
 	}
@@ -120,6 +120,14 @@ func (t *tracer) open() error {
 		t.filter = filter.NewStage(*f)
 	}
 	return nil
+}
+
+// chosen says which hooks are at work, and why not the others.
+func chosen(p *probe.Probe) string {
+	if why := p.Refused(); why != nil {
+		return fmt.Sprintf("hooks: %s; not fentry: %s", p.Hooks(), oneLine(why.Error()))
+	}
+	return fmt.Sprintf("hooks: %s", p.Hooks())
 }
 
 // holdFilter is what the kernel side does not filter by itself, nil if that is nothing.

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"porttrace/internal/testutil"
 )
 
 // tracer is porttrace itself, in a process of its own.
@@ -49,7 +51,7 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	}
 	tr := &tracer{t: t, file: filepath.Join(dir, t.Name()+".jsonl"), exited: make(chan struct{})}
 	_ = os.Remove(tr.file)
-	args = append([]string{"-q", "--states", "-o", tr.file}, args...)
+	args = append([]string{"-q", "--states", "-o", tr.file, "--hooks", string(testutil.Hooks(t))}, args...)
 	tr.cmd = exec.Command(program(t), args...)
 	tr.cmd.Stderr = &tr.stderr
 	tr.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -73,6 +73,7 @@ type Hold struct {
 	Path     Path
 	State    State
 	Unclosed bool // the kernel's own socket, whose end no hook sees
+	Searched bool // of a Failure: the kernel's own search for a port said so
 }
 
 // NoSearch is Hold.Search where the search was not measured.

@@ -19,6 +19,7 @@ import (
 // have to wait for the CPU.
 const grace = 2 * time.Second
 
+// Mini-sockets are TCP's alone.
 type tuple struct {
 	netns    uint32
 	src, dst event.Addr
@@ -63,7 +64,7 @@ func (q *ends) drop(h *hold) {
 // connect() that began and was told at these instants: at the latter. Nobody can have
 // the tuple unless the old one made way.
 func (t *Tracker) handOver(next *event.Hold, began, at ktime.Time) {
-	if len(t.ends.byTuple) == 0 {
+	if len(t.ends.byTuple) == 0 || next.Proto != event.TCP {
 		return
 	}
 	p, ok := t.ends.byTuple[tupleOf(next)]

@@ -131,6 +131,9 @@ type FailureInfo struct {
 	RangeHi uint16
 	InUse   int // negative: unknown
 	Usable  int // negative: unknown
+	// Searched: the kernel's own search for a port said so. Else it is only known that a
+	// socket which asked for a port has none. Not recorded.
+	Searched bool
 }
 
 // PoolInfo is how full a pool is.

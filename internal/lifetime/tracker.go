@@ -199,19 +199,20 @@ func (t *Tracker) expire(e *event.Event) {
 func (t *Tracker) fail(e *event.Event) {
 	t.totals.Failures++
 	f := FailureInfo{
-		NetNS:   e.Hold.NetNS,
-		Proto:   e.Hold.Proto,
-		Path:    e.Hold.Path,
-		Port:    e.Hold.Port,
-		Src:     e.Hold.Src.Netip(),
-		Dst:     destination(&e.Hold),
-		Owner:   t.owners.Describe(e.Hold.Owner),
-		Errno:   errnoName(e.Errno),
-		Cause:   CauseUnknown,
-		RangeLo: e.RangeLo,
-		RangeHi: e.RangeHi,
-		InUse:   -1,
-		Usable:  -1,
+		NetNS:    e.Hold.NetNS,
+		Proto:    e.Hold.Proto,
+		Path:     e.Hold.Path,
+		Port:     e.Hold.Port,
+		Src:      e.Hold.Src.Netip(),
+		Dst:      destination(&e.Hold),
+		Owner:    t.owners.Describe(e.Hold.Owner),
+		Errno:    errnoName(e.Errno),
+		Cause:    CauseUnknown,
+		Searched: e.Hold.Searched,
+		RangeLo:  e.RangeLo,
+		RangeHi:  e.RangeHi,
+		InUse:    -1,
+		Usable:   -1,
 	}
 	t.record = Record{Type: Failure, Time: t.clock.Wall(e.Time), Failure: &f}
 	t.emit(&t.record)

@@ -111,7 +111,9 @@ func (s *Source) Next(emit func(*lifetime.Record)) error {
 }
 
 func (s *Source) handle(e *event.Event) {
-	s.unseen.note(e, s.options.States)
+	if s.probe.Hooks() == probe.Stable { // the other set leaves nothing to looks
+		s.unseen.note(e, s.options.States)
+	}
 	if s.states.isWanted(e) {
 		s.states.look(s.probe, e, s.tracker.Handle)
 	}

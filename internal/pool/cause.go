@@ -12,23 +12,23 @@ func cause(f *lifetime.FailureInfo, rng *Range, isLocal func() bool) lifetime.Ca
 	switch {
 	case f.Port != 0:
 		return lifetime.TupleInUse
-	case f.Path == event.Bind && !isLocal(): // bind() looks at the address first
-		return lifetime.AddressNotLocal
+	case f.Path == event.Bind && (f.Errno == "EADDRNOTAVAIL" || !f.Searched && !isLocal()):
+		return lifetime.AddressNotLocal // bind() looks at the address first
 	case isNarrowed(f, rng):
 		return lifetime.SocketRange
 	case rng == nil:
 		return lifetime.CauseUnknown
 	case rng.Usable == 0:
 		return lifetime.RangeReserved
-	case f.InUse < 0 || f.InUse*10 >= f.Usable*9 || f.Usable-f.InUse <= spare(f.Path):
+	case f.Searched || f.InUse < 0 || f.InUse*10 >= f.Usable*9 || f.Usable-f.InUse <= spare(f.Path):
 		return lifetime.RangeExhausted
 	}
 	return lifetime.CauseUnknown
 }
 
-// spare is how many ports may seem free in a range that is used up. Where the kernel
-// itself told that the search found none, that is all; bind() and UDP's connect() are
-// only known to have got no port, which another BPF program may have refused.
+// spare is how many ports may seem free in a range that is used up, for the stable hooks. A
+// TCP connect() is seen to fail, and that is all; bind() and UDP's connect() are only known
+// to have got no port, which another BPF program may have refused.
 func spare(path event.Path) int {
 	switch path {
 	case event.Bind:

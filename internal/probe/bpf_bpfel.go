@@ -22,6 +22,13 @@ type bpfCancelled struct {
 	Life  bpfTwLife
 }
 
+type bpfClaim struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Born   uint64
+	Phase  uint64
+}
+
 type bpfEvent struct {
 	_    structs.HostLayout
 	Time uint64
@@ -43,7 +50,8 @@ type bpfEvent struct {
 		Path     uint8
 		State    uint8
 		Unclosed uint8
-		Pad      [4]uint8
+		Searched uint8
+		Pad      [3]uint8
 	}
 	RangeLo uint16
 	RangeHi uint16
@@ -86,10 +94,12 @@ type bpfLife struct {
 		Path     uint8
 		State    uint8
 		Unclosed uint8
-		Pad      [4]uint8
+		Searched uint8
+		Pad      [3]uint8
 	}
 	Sk      uint64
 	Asked   uint64
+	Tw      uint64
 	Phase   uint32
 	Reason  uint32
 	Missing uint32
@@ -160,7 +170,8 @@ type bpfTwLife struct {
 		Path     uint8
 		State    uint8
 		Unclosed uint8
-		Pad      [4]uint8
+		Searched uint8
+		Pad      [3]uint8
 	}
 	Tw      uint64
 	Ended   uint64
@@ -170,11 +181,27 @@ type bpfTwLife struct {
 	Pad     uint32
 }
 
+type bpfTwin uint32
+
+const (
+	bpfTwinTWIN_NONE       bpfTwin = 0
+	bpfTwinTWIN_STATE      bpfTwin = 1
+	bpfTwinTWIN_DESTROY    bpfTwin = 2
+	bpfTwinTWINS_MARKED    bpfTwin = 3
+	bpfTwinTWIN_PUT        bpfTwin = 3
+	bpfTwinTWIN_TW_BORN    bpfTwin = 4
+	bpfTwinTWIN_TW_REARMED bpfTwin = 5
+	bpfTwinTWIN_TW_TIMER   bpfTwin = 6
+	bpfTwinTWIN_TW_ENDED   bpfTwin = 7
+	bpfTwinTWINS           bpfTwin = 8
+)
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapCancels           = "cancels"
+	bpfMapClaims            = "claims"
 	bpfMapEvents            = "events"
 	bpfMapHandledEvents     = "handled_events"
 	bpfMapListeners         = "listeners"
@@ -185,36 +212,64 @@ const (
 	bpfMapSubflows          = "subflows"
 	bpfMapSwitchedTasks     = "switched_tasks"
 	bpfMapTimeWaits         = "time_waits"
+	bpfMapUdpCalls          = "udp_calls"
 	bpfProgBind4            = "bind4"
+	bpfProgBind4End         = "bind4_end"
 	bpfProgBind6            = "bind6"
+	bpfProgBind6End         = "bind6_end"
 	bpfProgCallSockets      = "call_sockets"
 	bpfProgCallTimeWaits    = "call_time_waits"
 	bpfProgClocks           = "clocks"
+	bpfProgConnect4         = "connect4"
+	bpfProgConnect6         = "connect6"
 	bpfProgLookFiles        = "look_files"
 	bpfProgLookTcp          = "look_tcp"
 	bpfProgLookUdp          = "look_udp"
 	bpfProgPostBind4        = "post_bind4"
 	bpfProgPostBind6        = "post_bind6"
+	bpfProgPut              = "put"
+	bpfProgPutNested        = "put_nested"
 	bpfProgSockState        = "sock_state"
 	bpfProgSockStateNested  = "sock_state_nested"
+	bpfProgState            = "state"
+	bpfProgStateNested      = "state_nested"
 	bpfProgSwitched         = "switched"
 	bpfProgTcpCalls         = "tcp_calls"
 	bpfProgTcpDestroy       = "tcp_destroy"
 	bpfProgTcpDestroyNested = "tcp_destroy_nested"
+	bpfProgTcpPort          = "tcp_port"
+	bpfProgTcpSearch        = "tcp_search"
 	bpfProgTwCancel         = "tw_cancel"
 	bpfProgTwExpire         = "tw_expire"
+	bpfProgTwHash           = "tw_hash"
+	bpfProgTwHashNested     = "tw_hash_nested"
+	bpfProgTwSchedule       = "tw_schedule"
+	bpfProgTwScheduleNested = "tw_schedule_nested"
 	bpfProgTwStart          = "tw_start"
+	bpfProgTwTimer          = "tw_timer"
+	bpfProgTwTimerNested    = "tw_timer_nested"
+	bpfProgTwUnhash         = "tw_unhash"
+	bpfProgTwUnhashNested   = "tw_unhash_nested"
+	bpfProgUdpBind4         = "udp_bind4"
+	bpfProgUdpBind6         = "udp_bind6"
 	bpfProgUdpClose         = "udp_close"
+	bpfProgUdpConnect       = "udp_connect"
 	bpfProgUdpConnect4      = "udp_connect4"
 	bpfProgUdpConnect6      = "udp_connect6"
+	bpfProgUdpConnectEnd    = "udp_connect_end"
 	bpfProgUdpName4         = "udp_name4"
 	bpfProgUdpName6         = "udp_name6"
+	bpfProgUdpPort          = "udp_port"
+	bpfProgUdpSearch        = "udp_search"
 	bpfProgUdpSend4         = "udp_send4"
 	bpfProgUdpSend6         = "udp_send6"
 	bpfProgUdpSendFailed    = "udp_send_failed"
+	bpfProgUdpUnhash        = "udp_unhash"
 	bpfVarAuditNumber       = "audit_number"
+	bpfVarByAddress         = "by_address"
 	bpfVarClockBoot         = "clock_boot"
 	bpfVarClockJiffies      = "clock_jiffies"
+	bpfVarExact             = "exact"
 	bpfVarFilterPorts       = "filter_ports"
 	bpfVarLookMode          = "look_mode"
 	bpfVarLosses            = "losses"
@@ -277,32 +332,57 @@ type bpfSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
 	Bind4            *ebpf.ProgramSpec `ebpf:"bind4"`
+	Bind4End         *ebpf.ProgramSpec `ebpf:"bind4_end"`
 	Bind6            *ebpf.ProgramSpec `ebpf:"bind6"`
+	Bind6End         *ebpf.ProgramSpec `ebpf:"bind6_end"`
 	CallSockets      *ebpf.ProgramSpec `ebpf:"call_sockets"`
 	CallTimeWaits    *ebpf.ProgramSpec `ebpf:"call_time_waits"`
 	Clocks           *ebpf.ProgramSpec `ebpf:"clocks"`
+	Connect4         *ebpf.ProgramSpec `ebpf:"connect4"`
+	Connect6         *ebpf.ProgramSpec `ebpf:"connect6"`
 	LookFiles        *ebpf.ProgramSpec `ebpf:"look_files"`
 	LookTcp          *ebpf.ProgramSpec `ebpf:"look_tcp"`
 	LookUdp          *ebpf.ProgramSpec `ebpf:"look_udp"`
 	PostBind4        *ebpf.ProgramSpec `ebpf:"post_bind4"`
 	PostBind6        *ebpf.ProgramSpec `ebpf:"post_bind6"`
+	Put              *ebpf.ProgramSpec `ebpf:"put"`
+	PutNested        *ebpf.ProgramSpec `ebpf:"put_nested"`
 	SockState        *ebpf.ProgramSpec `ebpf:"sock_state"`
 	SockStateNested  *ebpf.ProgramSpec `ebpf:"sock_state_nested"`
+	State            *ebpf.ProgramSpec `ebpf:"state"`
+	StateNested      *ebpf.ProgramSpec `ebpf:"state_nested"`
 	Switched         *ebpf.ProgramSpec `ebpf:"switched"`
 	TcpCalls         *ebpf.ProgramSpec `ebpf:"tcp_calls"`
 	TcpDestroy       *ebpf.ProgramSpec `ebpf:"tcp_destroy"`
 	TcpDestroyNested *ebpf.ProgramSpec `ebpf:"tcp_destroy_nested"`
+	TcpPort          *ebpf.ProgramSpec `ebpf:"tcp_port"`
+	TcpSearch        *ebpf.ProgramSpec `ebpf:"tcp_search"`
 	TwCancel         *ebpf.ProgramSpec `ebpf:"tw_cancel"`
 	TwExpire         *ebpf.ProgramSpec `ebpf:"tw_expire"`
+	TwHash           *ebpf.ProgramSpec `ebpf:"tw_hash"`
+	TwHashNested     *ebpf.ProgramSpec `ebpf:"tw_hash_nested"`
+	TwSchedule       *ebpf.ProgramSpec `ebpf:"tw_schedule"`
+	TwScheduleNested *ebpf.ProgramSpec `ebpf:"tw_schedule_nested"`
 	TwStart          *ebpf.ProgramSpec `ebpf:"tw_start"`
+	TwTimer          *ebpf.ProgramSpec `ebpf:"tw_timer"`
+	TwTimerNested    *ebpf.ProgramSpec `ebpf:"tw_timer_nested"`
+	TwUnhash         *ebpf.ProgramSpec `ebpf:"tw_unhash"`
+	TwUnhashNested   *ebpf.ProgramSpec `ebpf:"tw_unhash_nested"`
+	UdpBind4         *ebpf.ProgramSpec `ebpf:"udp_bind4"`
+	UdpBind6         *ebpf.ProgramSpec `ebpf:"udp_bind6"`
 	UdpClose         *ebpf.ProgramSpec `ebpf:"udp_close"`
+	UdpConnect       *ebpf.ProgramSpec `ebpf:"udp_connect"`
 	UdpConnect4      *ebpf.ProgramSpec `ebpf:"udp_connect4"`
 	UdpConnect6      *ebpf.ProgramSpec `ebpf:"udp_connect6"`
+	UdpConnectEnd    *ebpf.ProgramSpec `ebpf:"udp_connect_end"`
 	UdpName4         *ebpf.ProgramSpec `ebpf:"udp_name4"`
 	UdpName6         *ebpf.ProgramSpec `ebpf:"udp_name6"`
+	UdpPort          *ebpf.ProgramSpec `ebpf:"udp_port"`
+	UdpSearch        *ebpf.ProgramSpec `ebpf:"udp_search"`
 	UdpSend4         *ebpf.ProgramSpec `ebpf:"udp_send4"`
 	UdpSend6         *ebpf.ProgramSpec `ebpf:"udp_send6"`
 	UdpSendFailed    *ebpf.ProgramSpec `ebpf:"udp_send_failed"`
+	UdpUnhash        *ebpf.ProgramSpec `ebpf:"udp_unhash"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -310,6 +390,7 @@ type bpfProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
 	Cancels       *ebpf.MapSpec `ebpf:"cancels"`
+	Claims        *ebpf.MapSpec `ebpf:"claims"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	HandledEvents *ebpf.MapSpec `ebpf:"handled_events"`
 	Listeners     *ebpf.MapSpec `ebpf:"listeners"`
@@ -320,6 +401,7 @@ type bpfMapSpecs struct {
 	Subflows      *ebpf.MapSpec `ebpf:"subflows"`
 	SwitchedTasks *ebpf.MapSpec `ebpf:"switched_tasks"`
 	TimeWaits     *ebpf.MapSpec `ebpf:"time_waits"`
+	UdpCalls      *ebpf.MapSpec `ebpf:"udp_calls"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -327,8 +409,10 @@ type bpfMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
 	AuditNumber  *ebpf.VariableSpec `ebpf:"audit_number"`
+	ByAddress    *ebpf.VariableSpec `ebpf:"by_address"`
 	ClockBoot    *ebpf.VariableSpec `ebpf:"clock_boot"`
 	ClockJiffies *ebpf.VariableSpec `ebpf:"clock_jiffies"`
+	Exact        *ebpf.VariableSpec `ebpf:"exact"`
 	FilterPorts  *ebpf.VariableSpec `ebpf:"filter_ports"`
 	LookMode     *ebpf.VariableSpec `ebpf:"look_mode"`
 	Losses       *ebpf.VariableSpec `ebpf:"losses"`
@@ -369,6 +453,7 @@ func (o *bpfObjects) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
 	Cancels       *ebpf.Map `ebpf:"cancels"`
+	Claims        *ebpf.Map `ebpf:"claims"`
 	Events        *ebpf.Map `ebpf:"events"`
 	HandledEvents *ebpf.Map `ebpf:"handled_events"`
 	Listeners     *ebpf.Map `ebpf:"listeners"`
@@ -379,11 +464,13 @@ type bpfMaps struct {
 	Subflows      *ebpf.Map `ebpf:"subflows"`
 	SwitchedTasks *ebpf.Map `ebpf:"switched_tasks"`
 	TimeWaits     *ebpf.Map `ebpf:"time_waits"`
+	UdpCalls      *ebpf.Map `ebpf:"udp_calls"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Cancels,
+		m.Claims,
 		m.Events,
 		m.HandledEvents,
 		m.Listeners,
@@ -394,6 +481,7 @@ func (m *bpfMaps) Close() error {
 		m.Subflows,
 		m.SwitchedTasks,
 		m.TimeWaits,
+		m.UdpCalls,
 	)
 }
 
@@ -402,8 +490,10 @@ func (m *bpfMaps) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
 	AuditNumber  *ebpf.Variable `ebpf:"audit_number"`
+	ByAddress    *ebpf.Variable `ebpf:"by_address"`
 	ClockBoot    *ebpf.Variable `ebpf:"clock_boot"`
 	ClockJiffies *ebpf.Variable `ebpf:"clock_jiffies"`
+	Exact        *ebpf.Variable `ebpf:"exact"`
 	FilterPorts  *ebpf.Variable `ebpf:"filter_ports"`
 	LookMode     *ebpf.Variable `ebpf:"look_mode"`
 	Losses       *ebpf.Variable `ebpf:"losses"`
@@ -428,63 +518,113 @@ type bpfVariables struct {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
 	Bind4            *ebpf.Program `ebpf:"bind4"`
+	Bind4End         *ebpf.Program `ebpf:"bind4_end"`
 	Bind6            *ebpf.Program `ebpf:"bind6"`
+	Bind6End         *ebpf.Program `ebpf:"bind6_end"`
 	CallSockets      *ebpf.Program `ebpf:"call_sockets"`
 	CallTimeWaits    *ebpf.Program `ebpf:"call_time_waits"`
 	Clocks           *ebpf.Program `ebpf:"clocks"`
+	Connect4         *ebpf.Program `ebpf:"connect4"`
+	Connect6         *ebpf.Program `ebpf:"connect6"`
 	LookFiles        *ebpf.Program `ebpf:"look_files"`
 	LookTcp          *ebpf.Program `ebpf:"look_tcp"`
 	LookUdp          *ebpf.Program `ebpf:"look_udp"`
 	PostBind4        *ebpf.Program `ebpf:"post_bind4"`
 	PostBind6        *ebpf.Program `ebpf:"post_bind6"`
+	Put              *ebpf.Program `ebpf:"put"`
+	PutNested        *ebpf.Program `ebpf:"put_nested"`
 	SockState        *ebpf.Program `ebpf:"sock_state"`
 	SockStateNested  *ebpf.Program `ebpf:"sock_state_nested"`
+	State            *ebpf.Program `ebpf:"state"`
+	StateNested      *ebpf.Program `ebpf:"state_nested"`
 	Switched         *ebpf.Program `ebpf:"switched"`
 	TcpCalls         *ebpf.Program `ebpf:"tcp_calls"`
 	TcpDestroy       *ebpf.Program `ebpf:"tcp_destroy"`
 	TcpDestroyNested *ebpf.Program `ebpf:"tcp_destroy_nested"`
+	TcpPort          *ebpf.Program `ebpf:"tcp_port"`
+	TcpSearch        *ebpf.Program `ebpf:"tcp_search"`
 	TwCancel         *ebpf.Program `ebpf:"tw_cancel"`
 	TwExpire         *ebpf.Program `ebpf:"tw_expire"`
+	TwHash           *ebpf.Program `ebpf:"tw_hash"`
+	TwHashNested     *ebpf.Program `ebpf:"tw_hash_nested"`
+	TwSchedule       *ebpf.Program `ebpf:"tw_schedule"`
+	TwScheduleNested *ebpf.Program `ebpf:"tw_schedule_nested"`
 	TwStart          *ebpf.Program `ebpf:"tw_start"`
+	TwTimer          *ebpf.Program `ebpf:"tw_timer"`
+	TwTimerNested    *ebpf.Program `ebpf:"tw_timer_nested"`
+	TwUnhash         *ebpf.Program `ebpf:"tw_unhash"`
+	TwUnhashNested   *ebpf.Program `ebpf:"tw_unhash_nested"`
+	UdpBind4         *ebpf.Program `ebpf:"udp_bind4"`
+	UdpBind6         *ebpf.Program `ebpf:"udp_bind6"`
 	UdpClose         *ebpf.Program `ebpf:"udp_close"`
+	UdpConnect       *ebpf.Program `ebpf:"udp_connect"`
 	UdpConnect4      *ebpf.Program `ebpf:"udp_connect4"`
 	UdpConnect6      *ebpf.Program `ebpf:"udp_connect6"`
+	UdpConnectEnd    *ebpf.Program `ebpf:"udp_connect_end"`
 	UdpName4         *ebpf.Program `ebpf:"udp_name4"`
 	UdpName6         *ebpf.Program `ebpf:"udp_name6"`
+	UdpPort          *ebpf.Program `ebpf:"udp_port"`
+	UdpSearch        *ebpf.Program `ebpf:"udp_search"`
 	UdpSend4         *ebpf.Program `ebpf:"udp_send4"`
 	UdpSend6         *ebpf.Program `ebpf:"udp_send6"`
 	UdpSendFailed    *ebpf.Program `ebpf:"udp_send_failed"`
+	UdpUnhash        *ebpf.Program `ebpf:"udp_unhash"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.Bind4,
+		p.Bind4End,
 		p.Bind6,
+		p.Bind6End,
 		p.CallSockets,
 		p.CallTimeWaits,
 		p.Clocks,
+		p.Connect4,
+		p.Connect6,
 		p.LookFiles,
 		p.LookTcp,
 		p.LookUdp,
 		p.PostBind4,
 		p.PostBind6,
+		p.Put,
+		p.PutNested,
 		p.SockState,
 		p.SockStateNested,
+		p.State,
+		p.StateNested,
 		p.Switched,
 		p.TcpCalls,
 		p.TcpDestroy,
 		p.TcpDestroyNested,
+		p.TcpPort,
+		p.TcpSearch,
 		p.TwCancel,
 		p.TwExpire,
+		p.TwHash,
+		p.TwHashNested,
+		p.TwSchedule,
+		p.TwScheduleNested,
 		p.TwStart,
+		p.TwTimer,
+		p.TwTimerNested,
+		p.TwUnhash,
+		p.TwUnhashNested,
+		p.UdpBind4,
+		p.UdpBind6,
 		p.UdpClose,
+		p.UdpConnect,
 		p.UdpConnect4,
 		p.UdpConnect6,
+		p.UdpConnectEnd,
 		p.UdpName4,
 		p.UdpName6,
+		p.UdpPort,
+		p.UdpSearch,
 		p.UdpSend4,
 		p.UdpSend6,
 		p.UdpSendFailed,
+		p.UdpUnhash,
 	)
 }
 

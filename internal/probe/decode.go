@@ -55,6 +55,7 @@ func decode(raw []byte, e *event.Event) error {
 			Path:     event.Path(k.Hold.Path),
 			State:    event.State(k.Hold.State),
 			Unclosed: k.Hold.Unclosed != 0,
+			Searched: k.Hold.Searched != 0,
 		},
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -70,7 +71,7 @@ func collect(v reflect.Value, into map[uint64]string, path string) {
 }
 
 // Every number that the kernel side writes comes out on the Go side, but for Since,
-// which the time in states tells, and Unclosed, which is a bool there.
+// which the time in states tells, and what is a bool there.
 func TestEveryFieldSurvives(t *testing.T) {
 	k := valid()
 	distinct(reflect.ValueOf(&k).Elem(), 32)
@@ -85,7 +86,7 @@ func TestEveryFieldSurvives(t *testing.T) {
 	collect(reflect.ValueOf(k), sent, "kernel")
 	collect(reflect.ValueOf(e), got, "event")
 	for value, path := range sent {
-		if _, ok := got[value]; !ok && path != "kernel.Hold.Since" && path != "kernel.Hold.Unclosed" {
+		if _, ok := got[value]; !ok && !slices.Contains([]string{"kernel.Hold.Since", "kernel.Hold.Unclosed", "kernel.Hold.Searched"}, path) {
 			t.Errorf("%s (%d) is lost", path, value)
 		}
 	}
@@ -113,7 +114,7 @@ func TestFieldsComeToTheirPlaces(t *testing.T) {
 				Cgroup: k.Hold.Owner.Cgroup, Comm: k.Hold.Owner.Comm,
 			},
 			InState: k.Hold.InState, Src: k.Hold.Src, Dst: k.Hold.Dst, NetNS: k.Hold.Netns,
-			Port: k.Hold.Port, DstPort: k.Hold.DstPort, Unclosed: true,
+			Port: k.Hold.Port, DstPort: k.Hold.DstPort, Unclosed: true, Searched: true,
 			Proto: event.TCP, Path: event.UDPSend, State: event.LastAck,
 		},
 	}

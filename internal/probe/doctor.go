@@ -18,24 +18,35 @@ import (
 // Check is one thing a doctor looked at.
 type Check struct {
 	Name   string
+	Set    Set    // the only set that needs it; "": both do
 	Detail string // what was found
 	Err    error  // nil: as it should be
 	Advice string // what to do about Err, or what is missing without it
 	Minor  bool   // tracing works in spite of Err
 }
 
-// Diagnose tries everything the stable set needs, each thing by itself: it loads and
-// attaches every hook and runs every iterator, and leaves nothing behind. Works says
-// whether tracing will.
-func Diagnose() (checks []Check, works bool) {
-	checks = append(checks, kernelCheck(), privilegesCheck(), btfCheck(), lockdownCheck(), cgroupCheck(), kallsymsCheck(), ringCheck())
-	hooks, hooksWork := hookChecks()
-	looks := lookChecks()
-	works = hooksWork
-	for _, c := range append(checks, looks...) {
-		works = works && c.Err == nil
+// Diagnosis is what a doctor found.
+type Diagnosis []Check
+
+// Works says whether tracing with a set of hooks will.
+func (d Diagnosis) Works(set Set) bool {
+	for _, c := range d {
+		if c.Err != nil && !c.Minor && (c.Set == "" || c.Set == set) {
+			return false
+		}
 	}
-	return append(append(append(checks, hooks...), looks...), tasksCheck()), works
+	return true
+}
+
+// Diagnose tries everything that the two sets need, each thing by itself: it loads and
+// attaches every hook and runs every iterator, and leaves nothing behind.
+func Diagnose() Diagnosis {
+	raiseMemlock()
+	checks := Diagnosis{kernelCheck(), privilegesCheck(), btfCheck(), lockdownCheck(), cgroupCheck(), kallsymsCheck(), ringCheck()}
+	for _, set := range []Set{Fentry, Stable} {
+		checks = append(checks, hookChecks(set)...)
+	}
+	return append(append(checks, lookChecks()...), tasksCheck())
 }
 
 func kernelCheck() Check {
@@ -77,18 +88,18 @@ func lockdownCheck() Check {
 func cgroupCheck() Check {
 	path, err := cgroup.Mounted()
 	if err == nil {
-		return Check{Name: "cgroup v2", Detail: path}
+		return Check{Name: "cgroup v2", Set: Stable, Detail: path}
 	}
 	_, done, err := cgroup.OpenRoot()
 	if err != nil {
-		return Check{Name: "cgroup v2", Err: err, Advice: "mount it: mount -t cgroup2 none /sys/fs/cgroup/unified"}
+		return Check{Name: "cgroup v2", Set: Stable, Err: err, Advice: "mount it: mount -t cgroup2 none /sys/fs/cgroup/unified"}
 	}
 	_ = done()
-	return Check{Name: "cgroup v2", Detail: "not mounted; a private mount works"}
+	return Check{Name: "cgroup v2", Set: Stable, Detail: "not mounted; a private mount works"}
 }
 
 func kallsymsCheck() Check {
-	return Check{Name: "kallsyms", Detail: twHandler + " found", Err: checkKallsyms()}
+	return Check{Name: "kallsyms", Set: Stable, Detail: twHandler + " found", Err: checkKallsyms()}
 }
 
 func ringCheck() Check {
@@ -108,27 +119,44 @@ func ringCheck() Check {
 	return c
 }
 
-func hookChecks() (checks []Check, works bool) {
-	root, done, err := cgroup.OpenRoot()
+// hookChecks tries each hook of a set. Those that are refused for the same reason, as a
+// kernel does with all of a kind, are one check.
+func hookChecks(set Set) []Check {
+	root, done, err := set.cgroupRoot()
 	if err != nil {
-		return nil, false // said by cgroupCheck
+		return nil // said by cgroupCheck
 	}
 	defer done()
-	works = true
-	for _, h := range stableHooks {
-		c := Check{Name: "hook " + h.program, Detail: h.what}
-		if err := tryHook(h, root); err != nil {
-			c.Err = explain(err)
+	var checks []Check
+	refused := map[string]refusal{} // by what the kernel says
+	for _, h := range set.hooks() {
+		c := Check{Name: string(set) + " " + h.program, Set: set, Detail: h.what}
+		if err := tryHook(set, h, root); err != nil {
+			c.Err, c.Minor = explain(err), h.optional
 			c.Advice = "without it is not seen: " + h.what
-			works = works && h.optional
+			r := refused[c.Err.Error()]
+			r.hooks++
+			if r.hooks > 1 {
+				checks[r.at].Name = fmt.Sprintf("%s, %d hooks", set, r.hooks)
+				checks[r.at].Minor = checks[r.at].Minor && h.optional
+				checks[r.at].Advice = ""
+			} else {
+				r.at = len(checks)
+				checks = append(checks, c)
+			}
+			refused[c.Err.Error()] = r
+			continue
 		}
 		checks = append(checks, c)
 	}
-	return checks, works
+	return checks
 }
 
-func tryHook(h hook, root string) error {
-	coll, err := loadOnly(h.program)
+// refusal counts the hooks refused for one reason; at is their check's index.
+type refusal struct{ hooks, at int }
+
+func tryHook(set Set, h hook, root string) error {
+	coll, err := loadOnly(set, h.program)
 	if err != nil {
 		return err
 	}
@@ -140,17 +168,26 @@ func tryHook(h hook, root string) error {
 	return l.Close()
 }
 
-func loadOnly(program string) (*ebpf.Collection, error) {
+// loadOnly loads one program as a set has it.
+func loadOnly(set Set, program string) (*ebpf.Collection, error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, err
+	}
+	p := &Probe{set: set, options: Options{TCP: true, UDP: true, IPv4: true, IPv6: true, BufferSize: os.Getpagesize()}}
+	for _, h := range set.hooks() {
+		if h.program == program {
+			p.hooks = []hook{h}
+		}
 	}
 	for name := range spec.Programs {
 		if name != program {
 			delete(spec.Programs, name)
 		}
 	}
-	spec.Maps["events"].MaxEntries = uint32(os.Getpagesize())
+	if err := errors.Join(p.aim(spec), p.configure(spec)); err != nil {
+		return nil, err
+	}
 	return ebpf.NewCollection(spec)
 }
 
@@ -168,7 +205,7 @@ func lookChecks() []Check {
 }
 
 func tryLook(it iterator) error {
-	coll, err := loadOnly(it.program)
+	coll, err := loadOnly(Fentry, it.program)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (p *Probe) Links() ([]link.ID, error) {
 // Nested returns how many events the kernel skipped at hooks that have a second instance,
 // and how many of them that one took over.
 func (p *Probe) Nested() (skipped, rescued uint64, err error) {
-	var taken [2]uint64
+	var taken [bpfTwinTWINS]uint64
 	if err := p.coll.Variables["rescued"].Get(&taken); err != nil {
 		return 0, 0, err
 	}
@@ -32,5 +32,8 @@ func (p *Probe) Nested() (skipped, rescued uint64, err error) {
 		}
 		skipped += stats.RecursionMisses
 	}
-	return skipped, taken[0] + taken[1], nil
+	for _, n := range taken {
+		rescued += n
+	}
+	return skipped, rescued, nil
 }

@@ -40,7 +40,7 @@ type TaskWatch struct {
 // WatchTasks begins to watch the scheduler. It is the costliest place to hook: close the
 // watch after a second or so.
 func WatchTasks() (*TaskWatch, error) {
-	coll, err := loadOnly(switched)
+	coll, err := loadOnly(Fentry, switched)
 	if err != nil {
 		return nil, fmt.Errorf("watching the scheduler: %w", explain(err))
 	}

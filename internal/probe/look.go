@@ -25,7 +25,7 @@ const (
 	lookAudit
 )
 
-func (p *Probe) set(mode lookMode) error {
+func (p *Probe) setMode(mode lookMode) error {
 	if err := p.coll.Variables["look_mode"].Set(uint32(mode)); err != nil {
 		return fmt.Errorf("looking at sockets: %w", err)
 	}
@@ -36,7 +36,7 @@ func (p *Probe) set(mode lookMode) error {
 // descriptor anywhere, then every other one in the namespaces given. Each is handed over
 // as a Found event.
 func (p *Probe) Snapshot(namespaces []netns.NS, handle Handler) error {
-	if err := p.set(lookFirst); err != nil {
+	if err := p.setMode(lookFirst); err != nil {
 		return err
 	}
 	return p.look(namespaces, handle, nil)
@@ -51,7 +51,7 @@ func (p *Probe) Snapshot(namespaces []netns.NS, handle Handler) error {
 func (p *Probe) Audit(namespaces []netns.NS, handle Handler, between func() error) (suspects uint64, err error) {
 	p.audits++
 	err = errors.Join(
-		p.set(lookAudit),
+		p.setMode(lookAudit),
 		p.coll.Variables["audit_number"].Set(p.audits),
 		p.coll.Variables["suspects"].Set(uint64(0)),
 	)
@@ -70,12 +70,12 @@ func (p *Probe) Audit(namespaces []netns.NS, handle Handler, between func() erro
 // LookUDP hands over a Held event for each hold that is followed, of the UDP sockets of
 // one namespace. Those whose port was asked for and not seen yet are told by the ring.
 func (p *Probe) LookUDP(ns netns.NS, handle Handler) error {
-	return errors.Join(p.set(lookStates), p.iterate(&ns, lookUDP, handle, nil))
+	return errors.Join(p.setMode(lookStates), p.iterate(&ns, lookUDP, handle, nil))
 }
 
 // LookTCP is LookUDP for TCP.
 func (p *Probe) LookTCP(ns netns.NS, handle Handler) error {
-	return errors.Join(p.set(lookStates), p.iterate(&ns, lookTCP, handle, nil))
+	return errors.Join(p.setMode(lookStates), p.iterate(&ns, lookTCP, handle, nil))
 }
 
 // RollCall hands over a Held event for every hold that is followed and still has its

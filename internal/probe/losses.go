@@ -58,7 +58,7 @@ func (p *Probe) NewLosses() (Losses, error) {
 
 // skipped counts the runs that the kernel skipped and no second instance took over.
 func (p *Probe) skipped() (uint64, error) {
-	var rescued [2]uint64
+	var rescued [bpfTwinTWINS]uint64
 	if err := p.coll.Variables["rescued"].Get(&rescued); err != nil {
 		return 0, fmt.Errorf("reading losses: %w", err)
 	}
@@ -72,8 +72,8 @@ func (p *Probe) skipped() (uint64, error) {
 			return 0, fmt.Errorf("reading statistics of %s: %w", h.program, err)
 		}
 		missed := stats.RecursionMisses
-		if i := h.twin - 1; i >= 0 { // never more than missed, but for the moment between two reads
-			missed -= min(missed, rescued[i])
+		if h.twin != bpfTwinTWIN_NONE { // never more than missed, but for the moment between two reads
+			missed -= min(missed, rescued[h.twin])
 		}
 		skipped += missed
 	}

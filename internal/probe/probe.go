@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
-	"porttrace/internal/cgroup"
 	"porttrace/internal/event"
 )
 
@@ -28,6 +26,7 @@ type Options struct {
 	NetNS      uint32 // inode; 0: all
 	BufferSize int    // of the ring, a power of two; 0: DefaultBufferSize
 	MaxHolds   int    // followed at a time, on sockets and in TIME_WAIT each; 0: DefaultMaxHolds
+	Hooks      Set    // "": Auto
 }
 
 // DefaultBufferSize is the ring's size where none is asked for. It takes the events of
@@ -41,6 +40,8 @@ const DefaultMaxHolds = 1 << 18
 // Probe is the set of hooks at work. Its methods must not be called concurrently.
 type Probe struct {
 	options  Options
+	set      Set
+	refused  error // why Auto did not take the fentry set
 	coll     *ebpf.Collection
 	hooks    []hook
 	links    []link.Link
@@ -52,13 +53,34 @@ type Probe struct {
 	audits   uint32
 }
 
-// Open loads and attaches the stable set. Nothing stays attached on an error, which
-// says what is missing and what to do (see Diagnose).
-func Open(options Options) (_ *Probe, err error) {
+// Open loads and attaches a set of hooks. Nothing stays attached on an error, which says
+// what is missing and what to do (see Diagnose).
+func Open(options Options) (*Probe, error) {
 	if err := Preflight(); err != nil {
 		return nil, err
 	}
-	p := &Probe{options: options}
+	raiseMemlock()
+	if options.Hooks == Fentry || options.Hooks == Stable {
+		p, err := open(options.Hooks, options)
+		if err != nil {
+			return nil, fmt.Errorf("the %s hook set does not work here: %w", options.Hooks, err)
+		}
+		return p, nil
+	}
+	p, refused := open(Fentry, options)
+	if refused == nil {
+		return p, nil
+	}
+	p, err := open(Stable, options)
+	if err != nil {
+		return nil, fmt.Errorf("neither hook set works here: fentry: %w; stable: %w", refused, err)
+	}
+	p.refused = refused
+	return p, nil
+}
+
+func open(set Set, options Options) (_ *Probe, err error) {
+	p := &Probe{options: options, set: set}
 	defer func() {
 		if err != nil {
 			_ = p.Close()
@@ -70,8 +92,10 @@ func Open(options Options) (_ *Probe, err error) {
 	if p.ring, err = ringbuf.NewReader(p.coll.Maps["events"]); err != nil {
 		return nil, fmt.Errorf("opening the ring buffer: %w", err)
 	}
-	if err := p.setTick(); err != nil {
-		return nil, err
+	if set == Stable {
+		if err := p.setTick(); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.attach(); err != nil {
 		return nil, err
@@ -84,10 +108,8 @@ func (p *Probe) load() error {
 	if err != nil {
 		return fmt.Errorf("reading the compiled hooks: %w", err)
 	}
-	if err := p.choose(spec); err != nil {
-		return err
-	}
-	if err := p.configure(spec); err != nil {
+	p.choose(spec)
+	if err := errors.Join(p.aim(spec), p.configure(spec)); err != nil {
 		return err
 	}
 	for {
@@ -102,7 +124,7 @@ func (p *Probe) load() error {
 }
 
 // choose keeps the programs that these options need.
-func (p *Probe) choose(spec *ebpf.CollectionSpec) error {
+func (p *Probe) choose(spec *ebpf.CollectionSpec) {
 	var protos proto
 	if p.options.TCP {
 		protos |= tcp
@@ -110,11 +132,11 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) error {
 	if p.options.UDP {
 		protos |= udp
 	}
-	keep := map[string]bool{clocks: true}
+	keep := map[string]bool{clocks: p.set == Stable}
 	for _, i := range iterators {
 		keep[i.program] = i.proto&protos != 0
 	}
-	for _, h := range stableHooks {
+	for _, h := range p.set.hooks() {
 		if h.isWanted(protos) {
 			p.hooks = append(p.hooks, h)
 			keep[h.program] = true
@@ -125,7 +147,6 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) error {
 			delete(spec.Programs, name)
 		}
 	}
-	return nil
 }
 
 // dropOptional takes an optional hook out that this kernel has no tracepoint for.
@@ -150,11 +171,15 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("setting options: %w", err)
 	}
 	handler := uint64(0)
-	if p.options.TCP {
+	if p.set == Stable && p.options.TCP {
 		var err error
 		if handler, err = symbolAddress(twHandler); err != nil {
 			return err
 		}
+	}
+	cookies, err := hasCookies()
+	if err != nil {
+		return err
 	}
 	size := p.options.BufferSize
 	if size == 0 {
@@ -169,7 +194,9 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 	spec.Maps["time_waits"].MaxEntries = uint32(holds)
 
 	set := func(v *ebpf.VariableSpec, value any) error { return v.Set(value) }
-	err := errors.Join(
+	err = errors.Join(
+		set(vars.Exact, p.set == Fentry),
+		set(vars.ByAddress, p.set == Fentry && !cookies),
 		set(vars.WantExplicit, p.options.Explicit),
 		set(vars.WantStates, p.options.States),
 		set(vars.WantTcp, p.options.TCP),
@@ -190,58 +217,8 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// setTick measures the length of a jiffy and tells it to the hooks. CONFIG_HZ is one
-// of a few values, so a tenth of a second is enough to know which.
-func (p *Probe) setTick() error {
-	before, err := p.sampleClocks()
-	if err != nil {
-		return err
-	}
-	time.Sleep(100 * time.Millisecond)
-	after, err := p.sampleClocks()
-	if err != nil {
-		return err
-	}
-	tick := tickLength(after.jiffies-before.jiffies, time.Duration(after.boot-before.boot))
-	if err := p.coll.Variables["tick_ns"].Set(uint64(tick)); err != nil {
-		return fmt.Errorf("measuring the tick: %w", err)
-	}
-	return nil
-}
-
-type clockSample struct{ jiffies, boot uint64 }
-
-func (p *Probe) sampleClocks() (clockSample, error) {
-	var s clockSample
-	if _, err := p.coll.Programs[clocks].Run(&ebpf.RunOptions{}); err != nil {
-		return s, fmt.Errorf("measuring the tick: %w", err)
-	}
-	err := errors.Join(
-		p.coll.Variables["clock_jiffies"].Get(&s.jiffies),
-		p.coll.Variables["clock_boot"].Get(&s.boot),
-	)
-	if err != nil {
-		return s, fmt.Errorf("measuring the tick: %w", err)
-	}
-	return s, nil
-}
-
-// tickLength returns the length of a jiffy for the CONFIG_HZ nearest to what was seen.
-func tickLength(jiffies uint64, elapsed time.Duration) time.Duration {
-	seen := float64(jiffies) / elapsed.Seconds()
-	best := 100.0
-	for _, hz := range []float64{250, 300, 1000} {
-		if abs(seen-hz)/hz < abs(seen-best)/best {
-			best = hz
-		}
-	}
-	return time.Duration(float64(time.Second) / best)
-}
-
-func abs(f float64) float64 { return max(f, -f) }
-
 func (p *Probe) attach() error {
-	root, done, err := cgroup.OpenRoot()
+	root, done, err := p.set.cgroupRoot()
 	if err != nil {
 		return err
 	}
@@ -257,7 +234,10 @@ func (p *Probe) attach() error {
 }
 
 // Hooks names the set at work, as recordings do.
-func (p *Probe) Hooks() string { return "stable" }
+func (p *Probe) Hooks() Set { return p.set }
+
+// Refused says why Auto did not take the fentry set; nil: it did, or was not asked to.
+func (p *Probe) Refused() error { return p.refused }
 
 // Missing says what this kernel does not let the hooks see, one phrase each.
 func (p *Probe) Missing() []string { return p.missing }
@@ -284,11 +264,8 @@ func (p *Probe) Close() error {
 	return errors.Join(errs...)
 }
 
-// RemoveMemlock raises RLIMIT_MEMLOCK, which kernels before 5.11 charge BPF maps to.
-func RemoveMemlock() error {
-	limit := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
-	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
-		return fmt.Errorf("raising the limit of locked memory: %w", err)
-	}
-	return nil
+// raiseMemlock raises RLIMIT_MEMLOCK, which kernels before 5.11 charge BPF maps to. Later
+// ones do not, so where it may not be raised that matters only if a map is refused.
+func raiseMemlock() {
+	_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
 }

@@ -14,8 +14,11 @@ const (
 )
 
 // pair lets the second instances of hooks work (bpf/nested.h), now that each event meets
-// both.
+// both. Those of the fentry set need no leave.
 func (p *Probe) pair() error {
+	if p.set != Stable {
+		return nil
+	}
 	for _, step := range []uint32{twinsMark, twinsTogether} {
 		awaitRunning()
 		if err := p.coll.Variables["twins"].Set(step); err != nil {

@@ -10,20 +10,24 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/probe"
 	"porttrace/internal/testutil"
 )
 
 // need skips what this kernel cannot show.
-func (a *attempt) need(t *testing.T) {
+func (a *attempt) need(t *testing.T, tr *trace) {
 	t.Helper()
 	if a.path == event.UDPSend {
-		needFailedSends(t)
+		needFailedSends(t, tr.probe.Hooks())
 	}
 }
 
-// needFailedSends skips what a kernel without its tracepoint cannot show.
-func needFailedSends(t *testing.T) {
+// needFailedSends skips what the stable set cannot see without a tracepoint.
+func needFailedSends(t *testing.T, set probe.Set) {
 	t.Helper()
+	if set == probe.Fentry {
+		return
+	}
 	spec, err := btf.LoadKernelSpec()
 	if err != nil {
 		t.Fatalf("reading the kernel's BTF: %v", err)
@@ -35,7 +39,7 @@ func needFailedSends(t *testing.T) {
 func failureRangeReserved(t *testing.T, tr *trace) {
 	for _, a := range attempts {
 		t.Run(a.name, func(t *testing.T) {
-			a.need(t)
+			a.need(t, tr)
 			families(t, func(t *testing.T, addr netip.Addr) {
 				r := newRig(t, tr, addr)
 				r.ns.Sysctl(t, "ipv4/ip_local_port_range", four)
@@ -53,7 +57,7 @@ const ipLocalPortRange = 51
 func failureSocketRange(t *testing.T, tr *trace) {
 	for _, a := range attempts {
 		t.Run(a.name, func(t *testing.T) {
-			a.need(t)
+			a.need(t, tr)
 			families(t, func(t *testing.T, addr netip.Addr) {
 				r := newRig(t, tr, addr)
 				r.receiver()

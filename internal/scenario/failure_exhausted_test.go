@@ -120,7 +120,7 @@ func (r *rig) checkUse(failures []told, inUse, usable int) {
 func failureRangeExhausted(t *testing.T, tr *trace) {
 	for _, a := range attempts {
 		t.Run(a.name, func(t *testing.T) {
-			a.need(t)
+			a.need(t, tr)
 			families(t, func(t *testing.T, addr netip.Addr) {
 				r := newRig(t, tr, addr)
 				r.receiver()

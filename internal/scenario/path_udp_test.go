@@ -9,6 +9,7 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/testutil"
 )
 
 // nowhere is an address that a namespace with nothing but a loopback has no route to.
@@ -129,7 +130,7 @@ func TestUDPPaths(t *testing.T) {
 func TestUDPFailedSends(t *testing.T) {
 	for _, w := range udpFailedSends {
 		t.Run(w.name, func(t *testing.T) {
-			needFailedSends(t)
+			needFailedSends(t, testutil.Hooks(t))
 			walkUDP(t, w)
 		})
 	}

@@ -70,6 +70,9 @@ func everything() probe.Options {
 func start(t *testing.T, options probe.Options) *trace {
 	t.Helper()
 	testutil.NeedBPF(t)
+	if options.Hooks == "" {
+		options.Hooks = testutil.Hooks(t)
+	}
 	p, err := probe.Open(options)
 	if err != nil {
 		t.Fatalf("opening the probe: %v", err)

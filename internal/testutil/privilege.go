@@ -3,6 +3,7 @@
 package testutil
 
 import (
+	"os"
 	"testing"
 
 	"porttrace/internal/probe"
@@ -14,6 +15,24 @@ func NeedBPF(t testing.TB) {
 	t.Helper()
 	if err := probe.Preflight(); err != nil {
 		need.That(t, false, "hooks that work: "+err.Error())
+	}
+}
+
+// hookSet names the environment variable that says which hooks the tests are to trace with:
+// auto, fentry or stable.
+const hookSet = "PORTTRACE_TEST_HOOKS"
+
+// Hooks is the set of hooks that the tests are to trace with.
+func Hooks(t testing.TB) probe.Set {
+	t.Helper()
+	switch set := probe.Set(os.Getenv(hookSet)); set {
+	case "":
+		return probe.Auto
+	case probe.Auto, probe.Fentry, probe.Stable:
+		return set
+	default:
+		t.Fatalf("%s=%s: want auto, fentry or stable", hookSet, set)
+		return ""
 	}
 }
 
