@@ -22,7 +22,7 @@ type book struct {
 	file *os.File
 	rest []byte // a line that is not whole yet
 
-	held     map[uint64]line
+	held     map[uint64]holding
 	begun    bits
 	over     bits
 	told     map[claim]int // assigns since the last quiet moment
@@ -43,6 +43,12 @@ type line struct {
 	proto    event.Proto
 	state    event.State
 	src, dst netip.AddrPort // dst has port 0 where there is none
+}
+
+// holding is a line of the tracer's, and the process that it says is the owner; 0: unknown.
+type holding struct {
+	line
+	owner uint32
 }
 
 func (l line) String() string {
@@ -73,7 +79,7 @@ func openBook(t *testing.T, name string) *book {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	return &book{t: t, file: file, held: map[uint64]line{}, told: map[claim]int{}}
+	return &book{t: t, file: file, held: map[uint64]holding{}, told: map[claim]int{}}
 }
 
 // catchUp reads what the tracer has written since the last time, whole lines only.
@@ -152,7 +158,7 @@ func (b *book) take(r *lifetime.Record) {
 		if _, ok := b.held[r.Hold.ID]; !ok {
 			b.t.Errorf("hold %d (%s) changes its state and is not held", r.Hold.ID, lineOf(r.Hold))
 		}
-		b.held[r.Hold.ID] = lineOf(r.Hold)
+		b.held[r.Hold.ID] = holding{lineOf(r.Hold), r.Hold.Owner.PID}
 	case lifetime.Release:
 		b.released++
 		if r.Reason == event.Vanished {
@@ -194,7 +200,7 @@ func (b *book) begin(r *lifetime.Record) {
 	if !b.begun.add(r.Hold.ID) {
 		b.t.Errorf("hold %d (%s) begins twice", r.Hold.ID, lineOf(r.Hold))
 	}
-	b.held[r.Hold.ID] = lineOf(r.Hold)
+	b.held[r.Hold.ID] = holding{lineOf(r.Hold), r.Hold.Owner.PID}
 }
 
 func (b *book) finish(r *lifetime.Record) {

@@ -57,7 +57,6 @@ func (r *run) killWorker(a *arena) {
 func (r *run) destroyArena(a *arena) {
 	a.destroy()
 	r.open(a)
-	r.known[a.ns.Inode] = true
 	for _, m := range a.crew {
 		m.say(sayResume)
 	}

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -88,12 +89,21 @@ func (r *run) settle() {
 // heldSet is what the tracer says is held in the namespaces of the run.
 func (r *run) heldSet() census {
 	set := census{}
-	for _, l := range r.book.held {
-		if r.known[l.netns] && r.isJudged(l) {
-			set[l]++
+	for _, h := range r.book.held {
+		if r.isOurs(h) && r.isJudged(h.line) {
+			set[h.line]++
 		}
 	}
 	return set
+}
+
+// isOurs says whether a hold is of this run. The number of a namespace that is gone is
+// soon another program's: what is held in there is ours where a worker is the owner.
+func (r *run) isOurs(h holding) bool {
+	if r.workers[h.owner] {
+		return true
+	}
+	return slices.ContainsFunc(r.arenas, func(a *arena) bool { return a.ns.Inode == h.netns })
 }
 
 // kernel is what the kernel's tables list. Nothing is listed of namespaces that are

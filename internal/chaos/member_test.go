@@ -46,6 +46,7 @@ func (r *run) startMember(a *arena, slot int) *member {
 	if err != nil {
 		r.t.Fatalf("starting a worker: %v", err)
 	}
+	r.workers[uint32(m.cmd.Process.Pid)] = true
 	go r.listenTo(m)
 	r.awaitQuiet(m)
 	return m

@@ -23,7 +23,7 @@ type run struct {
 	pace    int
 	ledger  *ledger
 	arenas  []*arena
-	known   map[uint32]bool // namespaces of this run, also those that are gone
+	workers map[uint32]bool // processes, also those that are gone
 	lists   bool            // the kernel lists TCP sockets that are only bound
 	tracer  *tracer
 	book    *book
@@ -37,7 +37,7 @@ func newRun(t *testing.T, lasts time.Duration) *run {
 	testutil.NeedBPF(t)
 	r := &run{
 		t: t, seed: rand.Uint64(), lasts: lasts, pace: 500,
-		ledger: newLedger(), known: map[uint32]bool{}, reports: time.Now().Add(time.Minute),
+		ledger: newLedger(), workers: map[uint32]bool{}, reports: time.Now().Add(time.Minute),
 	}
 	if text := os.Getenv("PORTTRACE_CHAOS_SEED"); text != "" {
 		r.seed = parse(t, text, func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) })
@@ -88,7 +88,6 @@ func (r *run) addArena() {
 	a := &arena{}
 	r.arenas = append(r.arenas, a)
 	r.open(a)
-	r.known[a.ns.Inode] = true
 }
 
 // A tracer that starts in the midst of traffic misses sockets that enter TIME_WAIT while
