@@ -176,6 +176,9 @@ func (t *Tracker) release(e *event.Event) {
 		t.ends.add(h, e)
 		return
 	}
+	if e.Reason == event.Vanished { // found by the next hook of its socket
+		t.corrected(h, true)
+	}
 	t.end(h, e.Time, e.Reason)
 }
 

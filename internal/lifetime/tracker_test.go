@@ -163,6 +163,22 @@ func TestReleaseWhoseAssignWasLost(t *testing.T) {
 	}
 }
 
+// The next hook of a socket may find that its hold ended unseen, before any audit does.
+func TestHoldThatAHookFindsGoneIsCorrected(t *testing.T) {
+	tr, l := newTracker(false)
+	tr.Started()
+	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+	rel := at(event.Release, 1500, event.Established, map[event.State]uint64{event.Established: 500})
+	rel.Reason = event.Vanished
+	tr.Handle(rel)
+	if got := l.ofType(Release); len(got) != 1 || got[0].Reason != event.Vanished {
+		t.Errorf("got %+v", l.records)
+	}
+	if c := tr.Corrections(); c.Count != 1 || len(c.Details) != 1 || !c.Details[0].Gone {
+		t.Errorf("corrected %+v, want one hold that is gone", c)
+	}
+}
+
 func TestHoldFromBeforeTheStart(t *testing.T) {
 	tr, l := newTracker(false)
 	found := at(event.Found, 1000, event.Established, nil)
