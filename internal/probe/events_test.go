@@ -117,3 +117,27 @@ func TestReadEventsWithDataAndEOFAtOnce(t *testing.T) {
 type together struct{ data []byte }
 
 func (r *together) Read(p []byte) (int, error) { return copy(p, r.data), io.EOF }
+
+// However an iterator's output is cut into reads, the events are the same.
+func FuzzReadEvents(f *testing.F) {
+	f.Add(row(3), 7)
+	f.Add(row(300), 1<<16)
+	f.Add(row(2)[:eventSize+5], 100)
+	f.Fuzz(func(t *testing.T, data []byte, size int) {
+		read := func(size int) (events []event.Event, err error) {
+			r := &chunks{data: data, size: size, atEnd: io.EOF}
+			err = readEvents(r, func(e *event.Event) { events = append(events, *e) }, nil)
+			return events, err
+		}
+		whole, errWhole := read(max(1, len(data)))
+		cut, errCut := read(1 + size&0xffff)
+		if len(whole) != len(cut) || (errWhole == nil) != (errCut == nil) {
+			t.Errorf("at once %d events, %v; in parts %d, %v", len(whole), errWhole, len(cut), errCut)
+		}
+		for i := range min(len(whole), len(cut)) {
+			if whole[i] != cut[i] {
+				t.Errorf("event %d is %+v, in parts %+v", i, whole[i], cut[i])
+			}
+		}
+	})
+}

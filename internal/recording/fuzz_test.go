@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"porttrace/internal/lifetime"
 )
@@ -70,6 +73,45 @@ func TestEveryByteChanged(t *testing.T) {
 			line[i] = old
 		}
 	}
+}
+
+// Other people's text comes back byte for byte, from a line that is JSON to all and has
+// nothing in it that a terminal obeys; where it is UTF-8, others read the same.
+func FuzzNames(f *testing.F) {
+	for _, name := range hostile {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		r := newGenerator(1).record(lifetime.Assign)
+		r.Hold.Owner = lifetime.Owner{PID: 1, TID: 1, Comm: name, Cgroup: name, Container: name}
+		line := AppendRecord(nil, r)
+		if !json.Valid(line) || !utf8.Valid(line) || bytes.ContainsFunc(bytes.TrimSuffix(line, []byte("\n")), unicode.IsControl) {
+			t.Fatalf("%q is written as %q", name, line)
+		}
+		got, torn, err := read(line)
+		if err != nil || torn || len(got) != 1 || got[0].Hold.Owner != r.Hold.Owner {
+			t.Fatalf("%q reads back as %+v, torn %v, %v", name, got, torn, err)
+		}
+		var other struct{ Comm, Cgroup string }
+		if err := json.Unmarshal(line, &other); err != nil {
+			t.Fatal(err)
+		}
+		if utf8.ValidString(name) && (other.Comm != name || other.Cgroup != name) {
+			t.Fatalf("%q is to others %q", name, other)
+		}
+	})
+}
+
+// What sudo leaves in the environment is an id in the one form that it writes, or none.
+func FuzzParseID(f *testing.F) {
+	f.Add("0")
+	f.Add("01000")
+	f.Add("4294967295")
+	f.Fuzz(func(t *testing.T, text string) {
+		if id, err := parseID("SUDO_UID", text); err == nil && (strconv.Itoa(id) != text || id < 0) {
+			t.Errorf("%q is taken for %d", text, id)
+		}
+	})
 }
 
 // The scanner takes no line that is not JSON, and all JSON objects of a modest depth.
