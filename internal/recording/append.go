@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"porttrace/internal/event"
-	"porttrace/internal/ktime"
 )
 
 const hexDigits = "0123456789abcdef"
@@ -103,36 +102,6 @@ func appendAddr(dst []byte, key string, a netip.Addr) []byte {
 	dst = append(dst, '"')
 	dst = a.Unmap().WithZone("").AppendTo(dst)
 	return append(dst, '"')
-}
-
-// appendWall writes RFC 3339 in UTC with nine decimals, by hand because it is the
-// dearest part of a record.
-func appendWall(dst []byte, key string, w ktime.Wall) []byte {
-	if w == 0 {
-		return appendNull(dst, key)
-	}
-	t := w.Time()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	dst = append(dst, key...)
-	dst = append(dst, '"')
-	dst = appendDigits(dst, year, 4)
-	dst = appendDigits(append(dst, '-'), int(month), 2)
-	dst = appendDigits(append(dst, '-'), day, 2)
-	dst = appendDigits(append(dst, 'T'), hour, 2)
-	dst = appendDigits(append(dst, ':'), minute, 2)
-	dst = appendDigits(append(dst, ':'), second, 2)
-	dst = appendDigits(append(dst, '.'), t.Nanosecond(), 9)
-	return append(dst, 'Z', '"')
-}
-
-func appendDigits(dst []byte, v, width int) []byte {
-	dst = append(dst, "000000000"[:width]...)
-	for i := len(dst) - 1; v > 0; i-- {
-		dst[i] = byte('0' + v%10)
-		v /= 10
-	}
-	return dst
 }
 
 // appendText writes bytes of others; "" means unknown.
