@@ -161,3 +161,30 @@ func mountTmpfs(t *testing.T, path string, flags uintptr, data string) {
 		}
 	})
 }
+
+// A device without room for standard output: one message, and exit status 1.
+func TestStandardOutputFull(t *testing.T) {
+	c := newClient(t, 40000, 40100)
+	for want, args := range map[string][]string{
+		"writing recording: write /dev/stdout: no space left on device":              {"-o", "-"},
+		"writing the table: write /dev/stdout: no space left on device":              {"-o", "none"},
+		"writing the answer about ports: write /dev/stdout: no space left on device": {"-o", "none", "--port", "40000"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			p := prepare(t, append(args, c.netns())...)
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer full.Close()
+			p.cmd.Stdout = full
+			p.start()
+			p.untilExit(func() { c.do("storm", 1) })
+			p.wait(1)
+			p.wantNotice(want)
+			if n := strings.Count(p.stderr.String(), "no space left"); n != 1 {
+				t.Errorf("it is said %d times:\n%s", n, &p.stderr)
+			}
+		})
+	}
+}
