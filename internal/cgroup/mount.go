@@ -10,40 +10,65 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"porttrace/internal/thread"
 )
 
-// ErrNotMounted says that no mount of the cgroup v2 hierarchy is in sight.
+// ErrNotMounted says that no mount of the whole cgroup v2 hierarchy is in sight.
 var ErrNotMounted = errors.New("the cgroup v2 hierarchy is not mounted")
+
+// rootID is the id of the hierarchy's root, the first node that kernfs numbers
+// (kernfs_create_root). Mountinfo cannot tell the root apart: in a cgroup namespace it
+// calls the namespace's own cgroup "/" (cgroup_show_path).
+const rootID = 1
 
 // Mounted returns where the root of the cgroup v2 hierarchy is mounted, or
 // ErrNotMounted.
 func Mounted() (string, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+	places, err := mountPoints()
 	if err != nil {
-		return "", fmt.Errorf("looking for cgroup v2: %w", err)
+		return "", err
+	}
+	for _, place := range places {
+		if dir, ok := openMount(place); ok {
+			defer dir.Close()
+			if isRoot(dir) {
+				return place, nil
+			}
+		}
+	}
+	return "", ErrNotMounted
+}
+
+// mountPoints returns where cgroup v2 is mounted, be it as a whole or a part, and also
+// where another mount covers it.
+func mountPoints() ([]string, error) {
+	f, err := os.Open("/proc/thread-self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("looking for cgroup v2: %w", err)
 	}
 	defer f.Close()
-	return findMount(f)
+	return findMounts(f)
 }
 
 // longestLine is enough for an overlay of many layers.
 const longestLine = 1 << 20
 
-func findMount(mountinfo io.Reader) (string, error) {
+func findMounts(mountinfo io.Reader) (places []string, err error) {
 	lines := bufio.NewScanner(mountinfo)
 	lines.Buffer(nil, longestLine)
 	for lines.Scan() {
 		// 31 23 0:27 / /sys/fs/cgroup rw,... - cgroup2 cgroup2 rw  (proc(5))
 		mount, super, ok := strings.Cut(lines.Text(), " - ")
 		fields := strings.Fields(mount)
-		if ok && len(fields) >= 5 && fields[3] == "/" && strings.HasPrefix(super, "cgroup2 ") {
-			return unescapeMount(fields[4]), nil
+		if ok && len(fields) >= 5 && strings.HasPrefix(super, "cgroup2 ") {
+			places = append(places, unescapeMount(fields[4]))
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return "", fmt.Errorf("looking for cgroup v2: %w", err)
+		return nil, fmt.Errorf("looking for cgroup v2: %w", err)
 	}
-	return "", ErrNotMounted
+	return places, nil
 }
 
 // unescapeMount undoes the kernel's octal escapes of blanks in mount points.
@@ -51,27 +76,103 @@ func unescapeMount(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
-// OpenRoot returns a path to the root of the cgroup v2 hierarchy: the mounted one,
-// or a mount of our own that nobody else sees and that goes with the returned close.
-func OpenRoot() (path string, done func() error, err error) {
-	path, err = Mounted()
-	if err == nil {
-		return path, func() error { return nil }, nil
+// openMount opens a cgroup directory; false if there is none at that place.
+func openMount(place string) (*os.File, bool) {
+	fd, err := unix.Open(place, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, false
 	}
-	if !errors.Is(err, ErrNotMounted) {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.CGROUP2_SUPER_MAGIC {
+		unix.Close(fd)
+		return nil, false
+	}
+	return os.NewFile(uintptr(fd), place), true
+}
+
+func isRoot(dir *os.File) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(dir.Fd()), &st) == nil && st.Ino == rootID
+}
+
+// OpenRoot returns a path to the root of the cgroup v2 hierarchy, which leads there
+// until done is called. Where it is not mounted, or only the part of a cgroup namespace
+// is, this is a mount of our own that nobody else sees and that goes with the process.
+func OpenRoot() (path string, done func() error, err error) {
+	root, err := openRoot()
+	if err != nil {
 		return "", nil, err
 	}
-	fs, err := unix.Fsopen("cgroup2", unix.FSOPEN_CLOEXEC)
+	return selfPath(root), root.Close, nil
+}
+
+func selfPath(f *os.File) string { return fmt.Sprintf("/proc/thread-self/fd/%d", f.Fd()) }
+
+func openRoot() (*os.File, error) {
+	places, err := mountPoints()
 	if err != nil {
-		return "", nil, fmt.Errorf("mounting cgroup v2 privately: %w", err)
+		return nil, err
 	}
-	defer unix.Close(fs)
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return "", nil, fmt.Errorf("mounting cgroup v2 privately: %w", err)
+	var part *os.File
+	for _, place := range places {
+		dir, ok := openMount(place)
+		if ok && isRoot(dir) {
+			return dir, nil
+		}
+		if ok {
+			part = dir
+			defer dir.Close()
+		}
 	}
-	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if part != nil {
+		return openWhole(part)
+	}
+	var root *os.File
+	thread.Spend(func() { root, err = mountPrivately() })
+	return root, err
+}
+
+// mountPrivately mounts the hierarchy in namespaces that go with the calling thread. In
+// the first cgroup namespace a mount would set the options of the whole host anew
+// (apply_cgroup_root_flags), and turn off the nsdelegate of a mount that we do not see.
+func mountPrivately() (*os.File, error) {
+	const place = "/proc" // is a mount wherever porttrace runs, so it can be made private
+	err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP)
+	if err == nil {
+		err = unix.Mount("", place, "", unix.MS_PRIVATE, "")
+	}
+	if err == nil {
+		err = unix.Mount("cgroup2", place, "cgroup2", 0, "")
+	}
 	if err != nil {
-		return "", nil, fmt.Errorf("mounting cgroup v2 privately: %w", err)
+		return nil, fmt.Errorf("mounting cgroup v2 privately: %w", err)
 	}
-	return fmt.Sprintf("/proc/self/fd/%d", mount), func() error { return unix.Close(mount) }, nil
+	part, ok := openMount(place)
+	if !ok {
+		return nil, fmt.Errorf("mounting cgroup v2 privately: it is not at %s", place)
+	}
+	defer part.Close()
+	return openWhole(part)
+}
+
+// openWhole goes from what is mounted of the hierarchy in the thread's mount namespace
+// to the root: by its handle, which needs CAP_DAC_READ_SEARCH, then by a private mount of
+// it, in which every cgroup has its whole path.
+func openWhole(part *os.File) (*os.File, error) {
+	root, err := unix.OpenByHandleAt(int(part.Fd()), handle(rootID), unix.O_PATH|unix.O_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("only a part of the cgroup v2 hierarchy is mounted, and the rest is refused (%w): run it in the host's cgroup namespace (docker run --cgroupns host)", err)
+	}
+	defer unix.Close(root)
+	mount, err := unix.OpenTree(root, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err != nil {
+		return nil, fmt.Errorf("mounting cgroup v2 privately: %w", err)
+	}
+	defer unix.Close(mount)
+	// open_by_handle_at() does not take the O_PATH descriptor that a mount is made as
+	fd, err := unix.Openat(mount, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening the cgroup v2 hierarchy: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "cgroup2"), nil
 }

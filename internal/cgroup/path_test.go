@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,12 +12,10 @@ import (
 	"porttrace/internal/testutil/need"
 )
 
-// openPaths skips where the answer depends on the machine and not on us.
 func openPaths(t *testing.T) *Paths {
 	t.Helper()
 	need.Root(t, "a cgroup is opened by its id")
 	p, err := OpenPaths()
-	need.That(t, !errors.Is(err, ErrNotMounted), "cgroup v2, mounted")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +55,7 @@ func ownCgroup(t *testing.T) string {
 func TestPathOfOurOwn(t *testing.T) {
 	p := openPaths(t)
 	own := ownCgroup(t)
-	got, ok := p.Path(idOf(t, filepath.Join(p.root, own)))
+	got, ok := p.Path(idOf(t, filepath.Join(selfPath(p.root), own)))
 	if !ok || got != own {
 		t.Errorf("got %q, %t, want %q", got, ok, own)
 	}
@@ -66,14 +63,14 @@ func TestPathOfOurOwn(t *testing.T) {
 
 func TestPathOfTheRoot(t *testing.T) {
 	p := openPaths(t)
-	if got, ok := p.Path(idOf(t, p.root)); !ok || got != "/" {
+	if got, ok := p.Path(idOf(t, selfPath(p.root))); !ok || got != "/" {
 		t.Errorf("got %q, %t, want /", got, ok)
 	}
 }
 
 func TestPathOfOneThatWent(t *testing.T) {
 	p := openPaths(t)
-	dir, err := os.MkdirTemp(p.root, "porttrace-test-")
+	dir, err := os.MkdirTemp(selfPath(p.root), "porttrace-test-")
 	need.That(t, err == nil, "a cgroup of our own")
 	id := idOf(t, dir)
 	if got, ok := p.Path(id); !ok || got != "/"+filepath.Base(dir) {
@@ -98,7 +95,7 @@ func TestPathOfNoCgroup(t *testing.T) {
 
 func TestPathsAtOnce(t *testing.T) {
 	p := openPaths(t)
-	id := idOf(t, p.root)
+	id := idOf(t, selfPath(p.root))
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
@@ -110,18 +107,4 @@ func TestPathsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-}
-
-func TestOpenRootIsAHierarchy(t *testing.T) {
-	need.Root(t, "a private mount")
-	path, done, err := OpenRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(path, "cgroup.procs")); err != nil {
-		t.Errorf("%s is no cgroup v2: %v", path, err)
-	}
-	if err := done(); err != nil {
-		t.Error(err)
-	}
 }
