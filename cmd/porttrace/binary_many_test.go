@@ -67,9 +67,16 @@ var programID = regexp.MustCompile(`(?m)^prog_id:\s+(\d+)$`)
 // programs returns the ids of the BPF programs that the process has loaded or attached.
 func (p *process) programs() []ebpf.ProgramID {
 	p.t.Helper()
-	infos, err := filepath.Glob("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/fdinfo/*")
+	return heldPrograms(p.t, strconv.Itoa(p.cmd.Process.Pid))
+}
+
+// heldPrograms returns the ids of the BPF programs that a process has loaded or attached;
+// "*" stands for all processes.
+func heldPrograms(t *testing.T, pid string) []ebpf.ProgramID {
+	t.Helper()
+	infos, err := filepath.Glob("/proc/" + pid + "/fdinfo/*")
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var ids []ebpf.ProgramID
 	for _, path := range infos {
@@ -77,7 +84,7 @@ func (p *process) programs() []ebpf.ProgramID {
 		for _, match := range programID.FindAllStringSubmatch(string(info), -1) {
 			id, err := strconv.ParseUint(match[1], 10, 32)
 			if err != nil {
-				p.t.Fatal(err)
+				t.Fatal(err)
 			}
 			ids = append(ids, ebpf.ProgramID(id))
 		}

@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 		main()
 	case "client":
 		os.Exit(client())
+	case "container":
+		os.Exit(contain())
+	case "few files":
+		os.Exit(limitFiles())
 	}
 	os.Exit(m.Run())
 }

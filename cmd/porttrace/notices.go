@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"porttrace/internal/event"
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/lifetime"
@@ -29,6 +31,19 @@ func (t *tracer) checkNetNS(seen []lifetime.Range) {
 		t.notice("no process or name leads to network namespace %d: what is held there now is not seen (lsns -t net lists them)", t.config.NetNS)
 	}
 }
+
+// checkPIDs says what a pid namespace keeps from us: the hooks tell the host's process
+// ids, which /proc does not translate, and iter/task_file goes through its tasks only.
+func (t *tracer) checkPIDs() {
+	var own unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/pid", &own); err != nil || own.Ino == hostPIDNS {
+		return
+	}
+	t.notice("this is a pid namespace of its own: process ids are the host's here, for --pid too; sockets that processes outside have already may be missing (docker run --pid host shows them)")
+}
+
+// hostPIDNS is the first pid namespace's inode (PROC_PID_INIT_INO).
+const hostPIDNS = 0xeffffffc
 
 // lost says at once what was lost and what to do about it.
 func (t *tracer) lost(l probe.Losses) {

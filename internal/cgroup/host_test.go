@@ -2,6 +2,7 @@ package cgroup_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,7 +46,7 @@ func TestRootOnAnyHost(t *testing.T) {
 		t.Run(string(layout), func(t *testing.T) {
 			onHost(t, layout, func() {
 				checkMounted(t, place)
-				checkPaths(t, newCgroup(t))
+				checkPaths(t, newCgroup(t).Path)
 			})
 		})
 	}
@@ -116,24 +117,10 @@ func inode(t *testing.T, path string) uint64 {
 	return st.Ino
 }
 
-// newCgroup makes a cgroup for the time of the test and returns its path in the hierarchy.
-func newCgroup(t *testing.T) string {
+// newCgroup makes a cgroup for the time of the test.
+func newCgroup(t *testing.T) testutil.Cgroup {
 	t.Helper()
-	root, done, err := cgroup.OpenRoot()
-	if err != nil {
-		t.Error(err)
-		return ""
-	}
-	dir, err := os.MkdirTemp(root, "porttrace-test-")
-	if err != nil {
-		t.Error(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(os.Remove(dir), done()); err != nil {
-			t.Error(err)
-		}
-	})
-	return "/" + filepath.Base(dir)
+	return testutil.NewCgroup(t, fmt.Sprintf("porttrace-test-%d", unix.Gettid()))
 }
 
 // A mount sets the options of the whole host, but ours, which is for a look, does not.
@@ -159,7 +146,7 @@ func TestPrivateMountLeavesOptions(t *testing.T) {
 			t.Error(err)
 		}
 		checkMounted(t, "")
-		checkPaths(t, newCgroup(t))
+		checkPaths(t, newCgroup(t).Path)
 		if after, err := testutil.CgroupOptions(); after != set || err != nil {
 			t.Errorf("options %q, %v, want %q", after, err, set)
 		}
@@ -169,12 +156,12 @@ func TestPrivateMountLeavesOptions(t *testing.T) {
 // A bind mount of a part, over the whole or alone, is not taken for the whole.
 func TestPartBoundOverTheWhole(t *testing.T) {
 	onHost(t, testutil.Unified, func() {
-		name := newCgroup(t)
-		if err := unix.Mount(testutil.CgroupFolder+name, testutil.CgroupFolder, "", unix.MS_BIND, ""); err != nil {
+		own := newCgroup(t)
+		if err := unix.Mount(testutil.CgroupFolder+own.Path, testutil.CgroupFolder, "", unix.MS_BIND, ""); err != nil {
 			t.Error(err)
 		}
 		checkMounted(t, "")
-		checkPaths(t, name)
+		checkPaths(t, own.Path)
 	})
 }
 
@@ -183,8 +170,8 @@ func TestRootFromCgroupNamespace(t *testing.T) {
 	for _, layout := range []testutil.CgroupLayout{testutil.Unified, testutil.Unmounted} {
 		t.Run(string(layout), func(t *testing.T) {
 			onHost(t, testutil.Unmounted, func() {
-				name := newCgroup(t)
-				inCgroup(t, name, func() {
+				own := newCgroup(t)
+				inCgroup(t, own, func() {
 					if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 						t.Error(err)
 					}
@@ -193,33 +180,23 @@ func TestRootFromCgroupNamespace(t *testing.T) {
 					t.Error(err)
 				}
 				checkMounted(t, "")
-				checkPaths(t, name)
+				checkPaths(t, own.Path)
 			})
 		})
 	}
 }
 
 // inCgroup runs f while this process is in a cgroup.
-func inCgroup(t *testing.T, name string, f func()) {
+func inCgroup(t *testing.T, own testutil.Cgroup, f func()) {
 	t.Helper()
-	root, done, err := cgroup.OpenRoot()
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	defer done()
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		t.Error(err)
 	}
 	_, home, _ := strings.Cut("\n"+string(text), "\n0::")
 	home, _, _ = strings.Cut(home, "\n")
-	enter := func(path string) {
-		if err := os.WriteFile(filepath.Join(root, path, "cgroup.procs"), []byte("0"), 0); err != nil {
-			t.Errorf("entering cgroup %s: %v", path, err)
-		}
-	}
-	enter(name)
-	defer enter(home)
+	back := testutil.Cgroup{Path: home, Dir: filepath.Join(filepath.Dir(own.Dir), home)}
+	own.Add(t, 0)
+	defer back.Add(t, 0)
 	f()
 }
