@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -171,11 +170,11 @@ func TestRootFromCgroupNamespace(t *testing.T) {
 		t.Run(string(layout), func(t *testing.T) {
 			onHost(t, testutil.Unmounted, func() {
 				own := newCgroup(t)
-				inCgroup(t, own, func() {
-					if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-						t.Error(err)
-					}
-				})
+				leave := own.Enter(t)
+				if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+					t.Error(err)
+				}
+				leave()
 				if err := testutil.EnterMountNS(layout); err != nil {
 					t.Error(err)
 				}
@@ -184,19 +183,4 @@ func TestRootFromCgroupNamespace(t *testing.T) {
 			})
 		})
 	}
-}
-
-// inCgroup runs f while this process is in a cgroup.
-func inCgroup(t *testing.T, own testutil.Cgroup, f func()) {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		t.Error(err)
-	}
-	_, home, _ := strings.Cut("\n"+string(text), "\n0::")
-	home, _, _ = strings.Cut(home, "\n")
-	back := testutil.Cgroup{Path: home, Dir: filepath.Join(filepath.Dir(own.Dir), home)}
-	own.Add(t, 0)
-	defer back.Add(t, 0)
-	f()
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"porttrace/internal/cgroup"
@@ -37,10 +38,24 @@ func NewCgroup(t testing.TB, name string) Cgroup {
 	return Cgroup{"/" + name, dir}
 }
 
-// Add moves a process into the cgroup.
+// Add moves a process into the cgroup, 0 this one.
 func (c Cgroup) Add(t testing.TB, pid int) {
 	t.Helper()
 	if err := os.WriteFile(c.Dir+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0); err != nil {
 		t.Fatalf("moving process %d into cgroup %s: %v", pid, c.Path, err)
 	}
+}
+
+// Enter moves this process into the cgroup; leave moves it back.
+func (c Cgroup) Enter(t testing.TB) (leave func()) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, path, _ := strings.Cut("\n"+string(text), "\n0::")
+	path, _, _ = strings.Cut(path, "\n")
+	home := Cgroup{path, filepath.Join(filepath.Dir(c.Dir), path)}
+	c.Add(t, 0)
+	return func() { home.Add(t, 0) }
 }
