@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
 	"porttrace/internal/testutil"
@@ -86,14 +87,23 @@ const (
 	byLink         = 1 << 31
 )
 
-// attachments are the ways programs of others come to be beside ours. At the root all
-// must allow that; below it, they run before ours.
-var attachments = []struct {
+// attachment is a way a program of another tool's comes to be beside ours.
+type attachment struct {
 	name  string
-	root  bool
+	root  bool // where all must allow others beside them
 	flags uint32
 	first bool // attached before we trace
-}{
+}
+
+// runsBefore says whether it runs before ours, as the programs of child cgroups do.
+func (a attachment) runsBefore() bool { return a.first || !a.root }
+
+// runsAfter says whether it has the last word.
+func (a attachment) runsAfter() bool { return !a.runsBefore() }
+
+func anyhow(attachment) bool { return true }
+
+var attachments = []attachment{
 	{"root link before", true, byLink, true},
 	{"root link after", true, byLink, false},
 	{"root multi before", true, flagsMulti, true},
@@ -133,10 +143,13 @@ func attachTo(t *testing.T, dir string, p *ebpf.Program, at ebpf.AttachType, fla
 	})
 }
 
-// besides runs a scenario with these programs of others attached in every way there is.
-func besides(t *testing.T, programs []foreign, run func(t *testing.T, p *site, tr *trace)) {
+// besides runs a scenario with these programs of others attached in every such way.
+func besides(t *testing.T, programs []foreign, such func(attachment) bool, run func(t *testing.T, p *site, tr *trace)) {
 	t.Helper()
 	for _, way := range attachments {
+		if !such(way) {
+			continue
+		}
 		t.Run(way.name, func(t *testing.T) {
 			testutil.NeedBPF(t)
 			own := testutil.NewCgroup(t, fmt.Sprintf("porttrace-test-foreign-%d", os.Getpid()))
@@ -163,4 +176,10 @@ func besides(t *testing.T, programs []foreign, run func(t *testing.T, p *site, t
 			run(t, p, tr)
 		})
 	}
+}
+
+// seesRefusals says whether this kernel and hook set tell us that a program that ran
+// before ours refused the call.
+func (tr *trace) seesRefusals() bool {
+	return tr.probe.Hooks() != "stable" || features.HaveProgramHelper(ebpf.CGroupSockAddr, asm.FnGetRetval) == nil
 }
