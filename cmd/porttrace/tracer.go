@@ -207,6 +207,7 @@ func (t *tracer) begin(emit func(*lifetime.Record)) error {
 		return err
 	}
 	emit(&start)
+	t.checkPIDs()
 	t.checkNetNS(start.Start.Pools)
 	if err := t.firstLook(start.Start.Pools, t.through(emit)); err != nil {
 		return err

@@ -51,7 +51,7 @@ func (h hook) attach(p *ebpf.Program, cgroup string) (link.Link, error) {
 		l, err = link.AttachTracing(link.TracingOptions{Program: p})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("attaching %s (%s): %w", h.program, h.what, explain(err))
+		return nil, fmt.Errorf("attaching %s (%s): %w", h.program, h.what, h.explain(err, cgroup))
 	}
 	return l, nil
 }

@@ -68,7 +68,7 @@ const (
 )
 
 func TestAttachBesideOthers(t *testing.T) {
-	h := stableHooks[place("bind4")]
+	h := stableHooks[place(stableHooks, "bind4")]
 	for name, tc := range map[string]struct {
 		flags   uint32
 		refused bool
@@ -81,7 +81,7 @@ func TestAttachBesideOthers(t *testing.T) {
 			if err := Preflight(); err != nil {
 				need.That(t, false, "hooks that work: "+err.Error())
 			}
-			coll, err := loadOnly(h.program)
+			coll, err := loadOnly(Stable, h.program)
 			if err != nil {
 				t.Fatal(err)
 			}
