@@ -21,6 +21,8 @@ static __always_inline int binding(struct bpf_sock_addr *ctx, int family)
 	life = current_life(sk, false, 0, now);
 	if (life && life->phase == PHASE_BINDING) /* it asks again: the last time it got none */
 		fail(life, sk, false, EADDRINUSE);
+	if (is_refused())
+		return 1;
 	ask(&fresh, sk, PHASE_BINDING, bpf_get_socket_cookie(ctx), PATH_BIND, now);
 	if (family == AF_INET)
 		put_ipv4(fresh.hold.src, ctx->user_ip4);
@@ -45,6 +47,11 @@ static __always_inline int bound(struct bpf_sock *ctx)
 		return 1; /* an iterator was quicker */
 	if (!asked && !want_explicit)
 		return 1;
+	if (is_refused()) { /* the port goes back at once (__inet_bind) */
+		if (asked)
+			forget(asked);
+		return 1;
+	}
 	begin(&fresh, asked, sk, false, asked ? PATH_BIND : PATH_EXPLICIT, STATE_BOUND,
 	      bpf_get_socket_cookie(ctx), now);
 	if (!wants_port(fresh.hold.port) || !wants_hold(&fresh.hold)) {

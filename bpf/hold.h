@@ -21,14 +21,20 @@ static __always_inline struct life *life_of(struct sock *sk, bool btf)
 	return life && life->phase != PHASE_OVER ? life : NULL;
 }
 
-static __always_inline bool remember(const struct life *life)
+/* With BPF_NOEXIST only if nobody else has remembered that socket. */
+static __always_inline bool remember_if(const struct life *life, __u64 flags)
 {
 	__u64 cookie = life->hold.cookie;
+	long error = bpf_map_update_elem(&sockets, &cookie, life, flags);
 
-	if (!bpf_map_update_elem(&sockets, &cookie, life, BPF_ANY))
-		return true;
-	lose(LOSS_MAP);
-	return false;
+	if (error && error != -EEXIST)
+		lose(LOSS_MAP);
+	return !error;
+}
+
+static __always_inline bool remember(const struct life *life)
+{
+	return remember_if(life, BPF_ANY);
 }
 
 /* life is not to be touched after this. */
@@ -177,12 +183,17 @@ static __always_inline void begin(struct life *life, const struct life *asked, s
 }
 
 /* The new hold is one to follow: tells it and remembers it. */
-static __always_inline void assign(struct life *life)
+static __always_inline void assign_if(struct life *life, __u64 flags)
 {
 	life->phase = PHASE_HELD;
 	life->asked = 0;
-	if (remember(life))
+	if (remember_if(life, flags))
 		emit(KIND_ASSIGN, REASON_NONE, life->hold.assigned, &life->hold);
+}
+
+static __always_inline void assign(struct life *life)
+{
+	assign_if(life, BPF_ANY);
 }
 
 /* From one phase to another, of those who try at the same moment one. */
@@ -225,6 +236,13 @@ static __always_inline void release(struct life *life, __u8 reason, __u64 now)
 {
 	emit(KIND_RELEASE, reason, now, &life->hold);
 	forget(life);
+}
+
+/* Another program has refused this call: those of child cgroups run before ours, and so
+ * do those attached to the root before us (compute_effective_progs). */
+static __always_inline bool is_refused(void)
+{
+	return sees_refusals && bpf_get_retval() < 0;
 }
 
 /* The life of a socket that has the port num now. UDP gives its port up in

@@ -45,6 +45,7 @@ enum {
 #define SHUTDOWN_MASK 3
 
 #define EAGAIN 11
+#define EEXIST 17
 #define ENETUNREACH 101
 #define ECONNABORTED 103
 #define ECONNRESET 104

@@ -162,9 +162,9 @@ static __always_inline void resolve(struct sock *sk, struct life *asked)
 		forget(asked);
 		return;
 	}
-	e = reserve();
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e)
-		return;
+		return; /* no loss: it stays asked for, and the next look tells */
 	if (!claim(asked)) {
 		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
 		return;

@@ -15,6 +15,7 @@ const volatile __u64 ports[1024];  /* one bit a port */
 const volatile __u32 only_netns;   /* inode; 0: all */
 const volatile __u64 tw_handler;   /* address of tw_timer_handler() */
 const volatile __u64 ring_wake;    /* wake the reader past so many bytes */
+const volatile bool sees_refusals; /* cgroup hooks may call bpf_get_retval() (6.1) */
 const volatile bool exact;         /* the fentry set is at work: nothing is left to looks */
 const volatile bool by_address;    /* this kernel gives tracing programs no socket cookies */
 
@@ -90,7 +91,7 @@ struct life {
 	__u64 tw;     /* address of the mini-socket of PHASE_SHARED, in the fentry set */
 	__u32 phase;
 	__u32 reason; /* of a close that is under way and keeps an explicit port */
-	__u32 missing; /* the number of the audit that found it gone */
+	__u32 amiss;  /* the number of the audit that found it gone, or in another state */
 	__u32 pad;
 };
 
@@ -126,7 +127,7 @@ struct tw_life {
 			 * fentry set: the timer ended it */
 	__u32 claimed;  /* the full socket has handed its hold over */
 	__u32 shared;   /* the full socket keeps the port too, and releases it */
-	__u32 missing;  /* the number of the audit that found it gone */
+	__u32 amiss;    /* the number of the audit that found it gone */
 	__u32 pad;
 };
 

@@ -5,14 +5,23 @@
 
 #include "looktw.h"
 
-/* Gone at one audit may be a hook that is about to tell; gone at two is gone. */
-static __always_inline bool is_gone(__u32 *missing)
+/* Amiss at one audit may be a hook that is about to tell; amiss at two is amiss. */
+static __always_inline bool is_confirmed(__u32 *amiss)
 {
-	if (*missing && *missing + 1 == audit_number)
+	if (*amiss && *amiss + 1 == audit_number)
 		return true;
-	*missing = audit_number;
+	*amiss = audit_number;
 	__sync_fetch_and_add(&suspects, 1);
 	return false;
+}
+
+/* A TCP socket is in a state that no hook told: it was missed. */
+static __always_inline void settle_tcp(struct life *life, struct sock *sk, __u64 now)
+{
+	__u8 state = state_of(BPF_CORE_READ(sk, __sk_common.skc_state));
+
+	if (life->phase == PHASE_HELD && life->hold.state != state && is_confirmed(&life->amiss))
+		change(life, state, now);
 }
 
 /* The iterator hands out values that the verifier lets nobody index: look them up. */
@@ -41,7 +50,7 @@ static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *
 		same = false;
 	}
 	if (!same) {
-		if (is_gone(&life->missing))
+		if (is_confirmed(&life->amiss))
 			forget(life);
 		return 0;
 	}
@@ -49,6 +58,8 @@ static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *
 		return 0;
 	if (udp && settle_udp(&life->hold, sk, false) && want_states)
 		emit(KIND_STATE, REASON_NONE, now, &life->hold);
+	if (!udp)
+		settle_tcp(life, sk, now);
 	tell(meta, KIND_HELD, &life->hold, now);
 	return 0;
 }
@@ -76,7 +87,7 @@ static __always_inline int call_tw(struct bpf_iter_meta *meta, const struct tw_k
 		return 0;
 	tw = (struct inet_timewait_sock *)life->tw;
 	if (!is_same_tw(tw, &key)) {
-		if (is_gone(&life->missing))
+		if (is_confirmed(&life->amiss))
 			bpf_map_delete_elem(&time_waits, &key);
 		return 0;
 	}

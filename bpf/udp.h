@@ -22,7 +22,7 @@ static __always_inline int udp_connecting(struct bpf_sock_addr *ctx, int family)
 	struct sock *sk;
 	__u64 now;
 
-	if (ctx->protocol != IPPROTO_UDP || !bpf_sk)
+	if (ctx->protocol != IPPROTO_UDP || !bpf_sk || is_refused())
 		return 1;
 	now = bpf_ktime_get_boot_ns();
 	sk = address_of(bpf_sk);
@@ -56,7 +56,7 @@ static __always_inline void udp_autobound(struct life *asked, struct sock *sk, b
 					  __u64 cookie, __u64 now)
 {
 	__u8 sk_state = READ(&sk->__sk_common, skc_state);
-	struct life fresh = {};
+	struct life fresh = {}, *over;
 
 	begin(&fresh, asked, sk, btf, asked ? PATH_UDP_CONNECT : PATH_UDP_SEND,
 	      sk_state == TCP_ESTABLISHED ? STATE_ESTABLISHED : STATE_BOUND, cookie,
@@ -66,7 +66,11 @@ static __always_inline void udp_autobound(struct life *asked, struct sock *sk, b
 	if (!wants_port(fresh.hold.port) || !wants_hold(&fresh.hold)) {
 		if (asked)
 			forget(asked);
-	} else if (!asked || claim(asked)) {
+	} else if (!asked) { /* two threads may send at once, and both come here */
+		over = bpf_map_lookup_elem(&sockets, &cookie);
+		if (!over || advance(over, PHASE_OVER, PHASE_CLAIMED))
+			assign_if(&fresh, over ? BPF_ANY : BPF_NOEXIST);
+	} else if (claim(asked)) {
 		assign(&fresh);
 	} else { /* an iterator is telling of it */
 		fresh.phase = PHASE_HELD;

@@ -97,13 +97,13 @@ type bpfLife struct {
 		Searched uint8
 		Pad      [3]uint8
 	}
-	Sk      uint64
-	Asked   uint64
-	Tw      uint64
-	Phase   uint32
-	Reason  uint32
-	Missing uint32
-	Pad     uint32
+	Sk     uint64
+	Asked  uint64
+	Tw     uint64
+	Phase  uint32
+	Reason uint32
+	Amiss  uint32
+	Pad    uint32
 }
 
 type bpfListener struct {
@@ -177,7 +177,7 @@ type bpfTwLife struct {
 	Ended   uint64
 	Claimed uint32
 	Shared  uint32
-	Missing uint32
+	Amiss   uint32
 	Pad     uint32
 }
 
@@ -277,6 +277,7 @@ const (
 	bpfVarPorts             = "ports"
 	bpfVarRescued           = "rescued"
 	bpfVarRingWake          = "ring_wake"
+	bpfVarSeesRefusals      = "sees_refusals"
 	bpfVarSuspects          = "suspects"
 	bpfVarTickNs            = "tick_ns"
 	bpfVarTwHandler         = "tw_handler"
@@ -420,6 +421,7 @@ type bpfVariableSpecs struct {
 	Ports        *ebpf.VariableSpec `ebpf:"ports"`
 	Rescued      *ebpf.VariableSpec `ebpf:"rescued"`
 	RingWake     *ebpf.VariableSpec `ebpf:"ring_wake"`
+	SeesRefusals *ebpf.VariableSpec `ebpf:"sees_refusals"`
 	Suspects     *ebpf.VariableSpec `ebpf:"suspects"`
 	TickNs       *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TwHandler    *ebpf.VariableSpec `ebpf:"tw_handler"`
@@ -501,6 +503,7 @@ type bpfVariables struct {
 	Ports        *ebpf.Variable `ebpf:"ports"`
 	Rescued      *ebpf.Variable `ebpf:"rescued"`
 	RingWake     *ebpf.Variable `ebpf:"ring_wake"`
+	SeesRefusals *ebpf.Variable `ebpf:"sees_refusals"`
 	Suspects     *ebpf.Variable `ebpf:"suspects"`
 	TickNs       *ebpf.Variable `ebpf:"tick_ns"`
 	TwHandler    *ebpf.Variable `ebpf:"tw_handler"`

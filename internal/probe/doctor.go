@@ -246,6 +246,8 @@ func tasksCheck() Check {
 func explain(err error) error {
 	var verifier *ebpf.VerifierError
 	switch {
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		return fmt.Errorf("%w: raise the limit of open files (ulimit -n); porttrace needs about 130", err)
 	case errors.As(err, &verifier):
 		return fmt.Errorf("the kernel's verifier refuses it: %w", verifier)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):

@@ -59,12 +59,25 @@ func checkPrivileges() error {
 	}
 	switch {
 	case len(missing) == 0:
-		return nil
+		return checkUserNS()
 	case os.Geteuid() != 0:
 		return errors.New("tracing needs root: run it with sudo")
 	default:
 		return fmt.Errorf("tracing needs capabilities that this root does not have (%s): run it on the host or in a privileged container", strings.Join(missing, ", "))
 	}
+}
+
+// hostUserNS is the first user namespace's inode (PROC_USER_INIT_INO).
+const hostUserNS = 0xeffffffd
+
+// checkUserNS says whose root we are: in a user namespace of its own it has every
+// capability, and none that BPF asks for.
+func checkUserNS() error {
+	var own unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/user", &own); err != nil || own.Ino == hostUserNS {
+		return nil // without CONFIG_USER_NS there is one
+	}
+	return errors.New("tracing needs the host's root, and this one is that of a user namespace: run it outside, not in a rootless container")
 }
 
 func effectiveCapabilities() (uint64, error) {
@@ -96,7 +109,7 @@ func parseCapabilities(status io.Reader) (uint64, error) {
 
 func checkBTF() error {
 	if _, err := os.Stat(btfPath); err != nil {
-		return fmt.Errorf("this kernel does not show its types (%s is not there): use one built with CONFIG_DEBUG_INFO_BTF, as distributions' kernels are since 2020", btfPath)
+		return fmt.Errorf("this kernel does not show its types (%s is not there): use one built with CONFIG_DEBUG_INFO_BTF, as distributions' kernels are since 2020, and mount sysfs", btfPath)
 	}
 	return nil
 }

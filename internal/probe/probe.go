@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
@@ -207,6 +209,7 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 		set(vars.FilterPorts, p.options.Ports != nil),
 		set(vars.TwHandler, handler),
 		set(vars.RingWake, uint64(size/4)),
+		set(vars.SeesRefusals, features.HaveProgramHelper(ebpf.CGroupSockAddr, asm.FnGetRetval) == nil),
 	)
 	if err == nil && p.options.Ports != nil {
 		err = set(vars.Ports, *p.options.Ports)
