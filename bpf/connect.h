@@ -15,12 +15,12 @@ static __noinline void defer(struct sock *sk, __u64 now)
 }
 
 /* A socket that has its port is given a destination. */
-static __always_inline bool reconnecting(struct sock *sk, struct life *life, __u64 now)
+static __always_inline void reconnecting(struct sock *sk, struct life *life, __u64 now)
 {
 	read_src(&life->hold, &sk->__sk_common, true);
 	read_dst(&life->hold, &sk->__sk_common, true);
 	life->reason = REASON_NONE;
-	return change(life, STATE_SYN_SENT, now);
+	change(life, STATE_SYN_SENT, now);
 }
 
 /* A hold of another port ended, and no hook saw it. */

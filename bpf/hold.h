@@ -126,15 +126,13 @@ static __always_inline void emit_failure(__u64 now, const struct hold *h, __u32 
 	bpf_ringbuf_submit(e, wake_flag());
 }
 
-/* False: it was in that state already. */
-static __always_inline bool change(struct life *life, __u8 state, __u64 now)
+static __always_inline void change(struct life *life, __u8 state, __u64 now)
 {
 	if (life->hold.state == state)
-		return false;
+		return;
 	enter(&life->hold, state, now);
 	if (want_states)
 		emit(KIND_STATE, REASON_NONE, now, &life->hold);
-	return true;
 }
 
 static __always_inline void search_begins(struct sock *sk, __u64 now)

@@ -106,7 +106,7 @@ static __always_inline void settle_tw(struct tw_life *life, struct inet_timewait
 	__u64 since;
 
 	if (exact)
-		return; /* tw_rearm sees it */
+		return; /* tw_scheduled() sees it */
 	since = unseen_tw_since(&life->hold, tw, now);
 	if (!since)
 		return;

@@ -27,12 +27,7 @@ enum twin {
 	TWIN_NONE,
 	TWIN_STATE,
 	TWIN_DESTROY,
-	TWINS_MARKED, /* the rest needs no marks: done twice is as done once */
-	TWIN_PUT = TWINS_MARKED,
-	TWIN_TW_BORN,
-	TWIN_TW_REARMED,
-	TWIN_TW_TIMER,
-	TWIN_TW_ENDED,
+	TWIN_UNMARKED, /* those of the fentry set: done twice is as done once */
 	TWINS,
 };
 
@@ -259,7 +254,7 @@ struct handled {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TWINS_MARKED);
+	__uint(max_entries, TWINS);
 	__type(key, enum twin);
 	__type(value, struct handled);
 } handled_events SEC(".maps");

@@ -8,7 +8,8 @@
  * interrupting one is over before the other goes on.
  *
  * The hooks of the fentry set need no marks: the first instance changes what it finds, and
- * the second one, which does the same again, finds nothing left to do. */
+ * the second one, which does the same again, finds nothing left to do. No event finds both
+ * at work, as only tasks and softirqs come there. */
 #pragma once
 
 #include "maps.h"
@@ -21,14 +22,6 @@
 
 /* Less than any kernel stack has (THREAD_SIZE, IRQ_STACK_SIZE). */
 #define SAME_STACK 8192
-
-_Static_assert(!(TWINS & (TWINS - 1)), "rescue() masks with it");
-
-/* The second instance had to do the first one's work. */
-static __always_inline void rescue(enum twin twin)
-{
-	__sync_fetch_and_add(&rescued[twin & (TWINS - 1)], 1);
-}
 
 /* An index as the verifier wants it; the compiler would leave the mask out. */
 static __always_inline __u32 bounded(__u32 at)
@@ -99,7 +92,7 @@ static __always_inline bool was_handled(enum twin twin, struct sock *sk, __u32 w
 	}
 	if (twins != TWINS_TOGETHER)
 		return true;
-	rescue(twin);
+	__sync_fetch_and_add(&rescued[twin & (TWINS - 1)], 1);
 	return false;
 }
 

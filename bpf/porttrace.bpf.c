@@ -199,39 +199,36 @@ SEC("fentry/udp_lib_unhash")
 int BPF_PROG(udp_unhash, struct sock *sk) { return udp_put(sk); }
 
 /* What a softirq reaches, too: the hook and, for what is skipped there, its second instance. */
-#define SEC_TWINS(section, name, twin, work, arguments...) \
-	SEC(section)                                       \
-	int BPF_PROG(name, arguments)                      \
-	{                                                  \
-		work;                                      \
-		return 0;                                  \
-	}                                                  \
-	SEC(section)                                       \
-	int BPF_PROG(name##_nested, arguments)             \
-	{                                                  \
-		if (work)                                  \
-			rescue(twin);                      \
-		return 0;                                  \
+#define SEC_TWINS(section, name, work, arguments...) \
+	SEC(section)                                 \
+	int BPF_PROG(name, arguments)                \
+	{                                            \
+		work;                                \
+		return 0;                            \
+	}                                            \
+	SEC(section)                                 \
+	int BPF_PROG(name##_nested, arguments)       \
+	{                                            \
+		work;                                \
+		return 0;                            \
 	}
 
-SEC_TWINS("tp_btf/inet_sock_set_state", state, TWIN_STATE,
-	  sk->sk_protocol == IPPROTO_TCP && port_state(sk, old, new),
+SEC_TWINS("tp_btf/inet_sock_set_state", state, port_state(sk, old, new),
 	  struct sock *sk, int old, int new)
 
-SEC_TWINS("fentry/inet_put_port", put, TWIN_PUT,
-	  port_put(sk), struct sock *sk)
+SEC_TWINS("fentry/inet_put_port", put, port_put(sk), struct sock *sk)
 
-SEC_TWINS("fentry/inet_twsk_hashdance_schedule", tw_hash, TWIN_TW_BORN,
-	  tw_birth(tw, sk), struct inet_timewait_sock *tw, struct sock *sk)
+SEC_TWINS("fentry/inet_twsk_hashdance_schedule", tw_hash, tw_birth(tw, sk),
+	  struct inet_timewait_sock *tw, struct sock *sk)
 
-SEC_TWINS("fentry/__inet_twsk_schedule", tw_schedule, TWIN_TW_REARMED,
-	  rearm && tw_rearm(tw), struct inet_timewait_sock *tw, int timeout, bool rearm)
+SEC_TWINS("fentry/__inet_twsk_schedule", tw_schedule, tw_scheduled(tw, rearm),
+	  struct inet_timewait_sock *tw, int timeout, bool rearm)
 
-SEC_TWINS("fentry/tw_timer_handler", tw_timer, TWIN_TW_TIMER,
-	  tw_runs_out(tw_of(timer)), struct timer_list *timer)
+SEC_TWINS("fentry/tw_timer_handler", tw_timer, tw_runs_out(tw_of(timer)),
+	  struct timer_list *timer)
 
-SEC_TWINS("fentry/inet_twsk_bind_unhash", tw_unhash, TWIN_TW_ENDED,
-	  tw_end(tw), struct inet_timewait_sock *tw)
+SEC_TWINS("fentry/inet_twsk_bind_unhash", tw_unhash, tw_end(tw),
+	  struct inet_timewait_sock *tw)
 
 /* ---- iterators, for both ---- */
 

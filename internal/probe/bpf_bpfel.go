@@ -184,16 +184,11 @@ type bpfTwLife struct {
 type bpfTwin uint32
 
 const (
-	bpfTwinTWIN_NONE       bpfTwin = 0
-	bpfTwinTWIN_STATE      bpfTwin = 1
-	bpfTwinTWIN_DESTROY    bpfTwin = 2
-	bpfTwinTWINS_MARKED    bpfTwin = 3
-	bpfTwinTWIN_PUT        bpfTwin = 3
-	bpfTwinTWIN_TW_BORN    bpfTwin = 4
-	bpfTwinTWIN_TW_REARMED bpfTwin = 5
-	bpfTwinTWIN_TW_TIMER   bpfTwin = 6
-	bpfTwinTWIN_TW_ENDED   bpfTwin = 7
-	bpfTwinTWINS           bpfTwin = 8
+	bpfTwinTWIN_NONE     bpfTwin = 0
+	bpfTwinTWIN_STATE    bpfTwin = 1
+	bpfTwinTWIN_DESTROY  bpfTwin = 2
+	bpfTwinTWIN_UNMARKED bpfTwin = 3
+	bpfTwinTWINS         bpfTwin = 4
 )
 
 // Names of all BPF objects in the ELF.

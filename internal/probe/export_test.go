@@ -23,7 +23,7 @@ func (p *Probe) Nested() (skipped, rescued uint64, err error) {
 		return 0, 0, err
 	}
 	for _, h := range p.hooks {
-		if h.twin == 0 {
+		if h.twin == bpfTwinTWIN_NONE || h.twin == bpfTwinTWIN_UNMARKED {
 			continue
 		}
 		stats, err := p.coll.Programs[h.program].Stats()

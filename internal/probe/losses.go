@@ -64,7 +64,7 @@ func (p *Probe) skipped() (uint64, error) {
 	}
 	var skipped uint64
 	for _, h := range p.hooks {
-		if h.rescues {
+		if h.rescues || h.twin == bpfTwinTWIN_UNMARKED { // no event misses both
 			continue
 		}
 		stats, err := p.coll.Programs[h.program].Stats()

@@ -65,17 +65,17 @@ var stableHooks = []hook{
 // In the fentry set udp_connect_end comes before udp_port, which leaves it to tell, and what
 // says whose search it is before what sees it end.
 var fentryHooks = []hook{
-	{program: "tw_unhash", what: "the end of TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_TW_ENDED},
+	{program: "tw_unhash", what: "the end of TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
 	{program: "tw_unhash_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "tw_timer", what: "whether TIME_WAIT ended by its timer", proto: tcp, twin: bpfTwinTWIN_TW_TIMER},
+	{program: "tw_timer", what: "whether TIME_WAIT ended by its timer", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
 	{program: "tw_timer_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "tw_schedule", what: "from FIN_WAIT2 to TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_TW_REARMED},
+	{program: "tw_schedule", what: "from FIN_WAIT2 to TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
 	{program: "tw_schedule_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "tw_hash", what: "the beginning of TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_TW_BORN, before: "inet_twsk_hashdance"},
+	{program: "tw_hash", what: "the beginning of TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_UNMARKED, before: "inet_twsk_hashdance"},
 	{program: "tw_hash_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true, before: "inet_twsk_hashdance"},
-	{program: "put", what: "the release of TCP ports", proto: tcp, twin: bpfTwinTWIN_PUT},
+	{program: "put", what: "the release of TCP ports", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
 	{program: "put_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "state", what: "TCP states", proto: tcp, twin: bpfTwinTWIN_STATE},
+	{program: "state", what: "TCP states", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
 	{program: "state_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
 	{program: "udp_unhash", what: "the release of UDP ports", proto: udp},
 	{program: "udp_connect_end", what: "the addresses of UDP connect()", proto: udp, arguments: 4},
