@@ -89,9 +89,6 @@ func enterContainer(layout testutil.CgroupLayout, cgroupNS bool) error {
 	return unix.Mount("proc", "/proc", "proc", 0, "")
 }
 
-// containerID is one as docker makes them.
-const containerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
 // From inside of a container the whole host is traced, with the host's process ids and
 // the whole paths of cgroups: nothing is looked up by a number that means another process
 // there.
@@ -99,7 +96,8 @@ func TestTraceFromContainer(t *testing.T) {
 	for _, in := range containers {
 		t.Run(in.String(), func(t *testing.T) {
 			c := newClient(t, 40000, 40100)
-			own := testutil.NewCgroup(t, "docker-"+containerID+".scope")
+			id := fmt.Sprintf("%064x", os.Getpid()) // as docker has them, and no other test
+			own := testutil.NewCgroup(t, "docker-"+id+".scope")
 			home := testutil.Cgroup{Dir: filepath.Dir(own.Dir)}
 			own.Add(t, c.pid)
 			t.Cleanup(func() { home.Add(t, c.pid) })
@@ -111,7 +109,7 @@ func TestTraceFromContainer(t *testing.T) {
 			records := whole(t, readFile(t, p.path("x.jsonl")))
 			c.wantLifetimes(records, opened)
 			for _, r := range c.own(records, lifetime.Release) {
-				if o := r.Hold.Owner; o.Cgroup != own.Path || o.Container != containerID {
+				if o := r.Hold.Owner; o.Cgroup != own.Path || o.Container != id {
 					t.Errorf("the owner of %d is in cgroup %q, container %q, want %q", r.Hold.Port, o.Cgroup, o.Container, own.Path)
 				}
 			}
