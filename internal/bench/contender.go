@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,11 +18,14 @@ import (
 // contender is one way of watching the storm. Only the name is set for none.
 type contender struct {
 	name    string
+	own     bool // porttrace: what it tells has to be all and right
 	command func(output string) *exec.Cmd
 	// ready returns when the tracer sees everything, idle when it has caught up with
 	// what happened so far.
 	ready, idle func(*tracer) error
 	account     func(output *os.File, said []string, storm outcome) (account, error)
+	// sightings reads what it told of the arena's processes.
+	sightings func(output io.Reader, g ground, tell seen) error
 }
 
 // account is what a tracer has to show for a storm.
@@ -125,14 +129,23 @@ func (t *tracer) kill() {
 	<-t.exited
 }
 
-// read turns what the tracer wrote into an account.
-func (t *tracer) read(storm outcome) (account, error) {
+// read opens what the tracer wrote.
+func (t *tracer) read(with func(*os.File) error) error {
 	file, err := os.Open(t.output)
 	if err != nil {
-		return account{}, fmt.Errorf("reading what %s wrote: %w", t.name, err)
+		return fmt.Errorf("reading what %s wrote: %w", t.name, err)
 	}
 	defer file.Close()
-	return t.account(file, t.said, storm)
+	return with(file)
+}
+
+// accountFor turns what the tracer wrote into an account.
+func (t *tracer) accountFor(storm outcome) (a account, err error) {
+	err = t.read(func(output *os.File) error {
+		a, err = t.account(output, t.said, storm)
+		return err
+	})
+	return a, err
 }
 
 // last is the last thing it said, for errors.

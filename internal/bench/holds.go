@@ -23,7 +23,7 @@ const lull = time.Second
 // memoryAtHolds measures what live holds cost porttrace in memory.
 func (b *bench) memoryAtHolds(all []contender) error {
 	for _, c := range all {
-		if c.name != "porttrace" {
+		if !c.own {
 			continue
 		}
 		load := loadAverage()
@@ -33,7 +33,7 @@ func (b *bench) memoryAtHolds(all []contender) error {
 		if err != nil {
 			return b.why(err)
 		}
-		b.holdsTable(load, g)
+		b.holdsTable(c.name, load, g)
 	}
 	return nil
 }
@@ -114,9 +114,9 @@ func (b *bench) settle() error {
 	return nil // if others keep it moving: the figure is only a cross-check
 }
 
-func (b *bench) holdsTable(load string, g growth) {
-	fmt.Fprintf(b.stdout, "\n%s live holds in TIME_WAIT (loopback TCP), porttrace -q -o none, load average %s\n",
-		thousands(uint64(g.Made)), load)
+func (b *bench) holdsTable(name, load string, g growth) {
+	fmt.Fprintf(b.stdout, "\n%s live holds in TIME_WAIT (loopback TCP), %s, -q -o none, load average %s\n",
+		thousands(uint64(g.Made)), name, load)
 	w := columns(b.stdout)
 	row(w, "MB", "at start", "with the holds", "bytes a hold")
 	row(w, "resident", mega(g.empty.resident), mega(g.full.resident), each(g.empty.resident, g.full.resident, g.Made))

@@ -1,11 +1,11 @@
 // Command bench measures what tracing costs: a storm of loopback connects in a network
 // namespace of its own, with nothing attached, with porttrace recording the whole host,
-// and with Debian's tcplife, in turns. It needs root. Run it as
+// and with its peers of Debian's libbpf-tools, in turns. It needs root. Run it as
 //
 //	go run ./internal/bench -porttrace ./bin/porttrace
 //
-// It exits 1 when porttrace lost something or its recording is not what the storm did,
-// 2 on wrong usage.
+// It exits 1 when porttrace lost something or its recording is not what was done, 2 on
+// wrong usage.
 package main
 
 import (
@@ -16,10 +16,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
+
+	"porttrace/internal/probe"
 )
 
 func main() {
@@ -30,12 +31,14 @@ func main() {
 // the same ones.
 type options struct {
 	porttrace string
+	hooks     hookSets
 	runs      int
 	seconds   float64
 	clients   counts
 	orderly   int
 	mix       string
 	dial      string
+	again     bool
 	stats     bool
 	holds     int
 	role      string
@@ -48,7 +51,7 @@ func (o options) length() time.Duration {
 
 var (
 	errUsage   = errors.New("wrong usage")
-	errVerdict = errors.New("porttrace's recording is not what the storm did")
+	errVerdict = errors.New("porttrace's recording is not what was done")
 )
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -72,16 +75,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
-	o := options{clients: counts{1, 3}}
+	o := options{clients: counts{1, 3}, hooks: hookSets{string(probe.Auto)}}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&o.porttrace, "porttrace", "./bin/porttrace", "the `binary` to measure; \"\" leaves it out")
+	set.Var(&o.hooks, "hooks", "porttrace's hook `sets`, each measured by itself, a list with commas")
 	set.IntVar(&o.runs, "runs", 5, "rounds; in each one every configuration runs once")
 	set.Float64Var(&o.seconds, "seconds", 5, "length of one storm")
 	set.Var(&o.clients, "clients", "numbers of client processes, a `list` with commas")
 	set.IntVar(&o.orderly, "orderly", 16, "one connection in `N` closes with FIN, by turns client or server first; 0: none does")
 	set.StringVar(&o.mix, "mix", "tcp", "`tcp` (IPv4) or all (TCP and UDP, IPv4 and IPv6)")
 	set.StringVar(&o.dial, "dial", "raw", "clients make `raw` system calls, as fast as it goes, or use package net")
+	set.BoolVar(&o.again, "replay", true, "then read porttrace's last recording again")
 	set.BoolVar(&o.stats, "stats", false, "then measure each BPF program, nanoseconds a run (-runs 0: only that)")
 	set.IntVar(&o.holds, "holds", 0, "then measure porttrace's memory at `N` live holds (-runs 0: only that); 0: not")
 	set.StringVar(&o.role, "role", "", "for the bench itself: which process of the storm to be")
@@ -133,7 +138,7 @@ func start(o options, stdout, stderr io.Writer) error {
 	case "client":
 		return runClient(o, os.Stdin, stdout)
 	case "tracefs":
-		return runTracefs(o.rest[0])
+		return runTracefs(o.rest)
 	}
 	return fmt.Errorf("%w: -role %q: unknown", errUsage, o.role)
 }
@@ -141,10 +146,6 @@ func start(o options, stdout, stderr io.Writer) error {
 func measure(o options, stdout, stderr io.Writer) error {
 	if os.Geteuid() != 0 {
 		return errors.New("making a network namespace and loading BPF needs root: run it with sudo")
-	}
-	all, err := contenders(o, stderr)
-	if err != nil {
-		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -155,22 +156,34 @@ func measure(o options, stdout, stderr io.Writer) error {
 	defer os.RemoveAll(dir)
 
 	b := &bench{options: o, ctx: ctx, dir: dir, stdout: stdout, stderr: stderr}
+	all, err := b.contenders()
+	if err != nil {
+		return err
+	}
+	return b.all(all)
+}
+
+// all is everything that was asked for, in the order of the flags.
+func (b *bench) all(contenders []contender) error {
 	var bad bool
-	if o.runs > 0 {
-		if bad, err = b.compare(all); err != nil {
+	var err error
+	if b.runs > 0 {
+		if bad, err = b.compare(contenders); err != nil {
 			return err
 		}
+	}
+	if b.again {
 		if err := b.replay(); err != nil {
 			return err
 		}
 	}
-	if o.stats {
-		if err := b.programs(all); err != nil {
+	if b.stats {
+		if err := b.programs(contenders); err != nil {
 			return err
 		}
 	}
-	if o.holds > 0 {
-		if err := b.memoryAtHolds(all); err != nil {
+	if b.holds > 0 {
+		if err := b.memoryAtHolds(contenders); err != nil {
 			return err
 		}
 	}
@@ -178,26 +191,4 @@ func measure(o options, stdout, stderr io.Writer) error {
 		return errVerdict
 	}
 	return nil
-}
-
-// contenders is what runs in each round, in this order: nothing attached comes first,
-// the others are compared with it.
-func contenders(o options, stderr io.Writer) ([]contender, error) {
-	all := []contender{{name: "bare"}}
-	if o.porttrace != "" {
-		path, err := filepath.Abs(o.porttrace)
-		if err == nil {
-			_, err = os.Stat(path)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: -porttrace: %w", errUsage, err)
-		}
-		all = append(all, porttrace(path))
-	}
-	if path, ok := findTCPLife(); ok {
-		all = append(all, tcplife(path))
-	} else {
-		fmt.Fprintln(stderr, "bench: tcplife is not installed (Debian: libbpf-tools): going on without it")
-	}
-	return all, nil
 }

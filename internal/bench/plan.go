@@ -13,8 +13,11 @@ const (
 
 // The server's ports lie below the ephemeral range, so that listeners never meet it.
 const (
-	firstPort = 801
-	udpPort   = firstPort + int(endings)
+	firstPort   = 801
+	udpPort     = firstPort + int(endings)
+	deafPort    = udpPort + 1 // answers no SYN
+	refusedPort = udpPort + 2 // nobody listens
+	lastPort    = refusedPort
 )
 
 // action is one use of an ephemeral port.

@@ -9,13 +9,23 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
+	"time"
+
+	"porttrace/internal/probe"
 )
 
-func porttrace(path string) contender {
+// porttrace with one of its hook sets.
+func porttrace(path, set string) contender {
+	name := "porttrace"
+	if set != string(probe.Auto) {
+		name += " " + set
+	}
 	return contender{
-		name: "porttrace",
+		name: name,
+		own:  true,
 		command: func(output string) *exec.Cmd {
-			return exec.Command(path, "-q", "-o", output)
+			return exec.Command(path, "-q", "--hooks", set, "-o", output)
 		},
 		ready: func(t *tracer) error {
 			return t.await("ready", func() bool { return t.heard("porttrace: tracing") })
@@ -28,6 +38,7 @@ func porttrace(path string) contender {
 			}
 			return book.account(storm), nil
 		},
+		sightings: readSightings,
 	}
 }
 
@@ -45,36 +56,69 @@ type book struct {
 
 // record has the fields of the recording's lines that matter here.
 type record struct {
-	Type     string `json:"type"`
-	At       string `json:"at"`
-	NetNS    uint64 `json:"netns"`
-	Path     string `json:"path"`
-	PID      int    `json:"pid"`
-	Lost     uint64 `json:"lost"`
-	Events   uint64 `json:"events"`
-	Where    string `json:"where"`
-	Missed   uint64 `json:"discrepancies"`
-	Complete bool   `json:"complete"`
+	Type     string        `json:"type"`
+	At       string        `json:"at"`
+	NetNS    uint64        `json:"netns"`
+	Proto    string        `json:"proto"`
+	Port     int           `json:"port"`
+	Src      string        `json:"src"`
+	Path     string        `json:"path"`
+	PID      int           `json:"pid"`
+	Held     time.Duration `json:"held_ns"`
+	Lost     uint64        `json:"lost"`
+	Events   uint64        `json:"events"`
+	Where    string        `json:"where"`
+	Missed   uint64        `json:"discrepancies"`
+	Complete bool          `json:"complete"`
 }
 
 func readRecording(recording io.Reader, g ground) (book, error) {
 	b := book{assigned: map[string]uint64{}}
+	err := eachRecord(recording, func(r record, bytes int) {
+		if r.NetNS == g.NetNS {
+			b.size += uint64(bytes)
+		}
+		b.add(r, g)
+	})
+	return b, err
+}
+
+func eachRecord(recording io.Reader, do func(r record, bytes int)) error {
 	lines := bufio.NewScanner(recording)
 	lines.Buffer(nil, 16<<20) // the first line lists every namespace
 	for n := 1; lines.Scan(); n++ {
 		var r record
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return b, fmt.Errorf("porttrace's recording, line %d: %w", n, err)
+			return fmt.Errorf("porttrace's recording, line %d: %w", n, err)
 		}
-		if r.NetNS == g.NetNS {
-			b.size += uint64(len(lines.Bytes())) + 1
-		}
-		b.add(r, g)
+		do(r, len(lines.Bytes())+1)
 	}
 	if err := lines.Err(); err != nil {
-		return b, fmt.Errorf("reading porttrace's recording: %w", err)
+		return fmt.Errorf("reading porttrace's recording: %w", err)
 	}
-	return b, nil
+	return nil
+}
+
+// hooksOf reads which hook set a recording was made with.
+func hooksOf(recording io.Reader) (probe.Set, error) {
+	var start struct{ Hooks probe.Set }
+	if err := json.NewDecoder(recording).Decode(&start); err != nil {
+		return "", fmt.Errorf("porttrace's recording, line 1: %w", err)
+	}
+	return start.Hooks, nil
+}
+
+// readSightings finds what the recording tells of the arena's namespace.
+func readSightings(recording io.Reader, g ground, tell seen) error {
+	return eachRecord(recording, func(r record, bytes int) {
+		s := sighting{
+			pid: r.PID, udp: r.Proto == "udp", v6: strings.Contains(r.Src, ":"), port: r.Port,
+			begins: r.Type == "assign", ends: r.Type == "release", held: r.Held,
+		}
+		if r.NetNS == g.NetNS && (s.begins || s.ends) {
+			tell(s, bytes)
+		}
+	})
 }
 
 func (b *book) add(r record, g ground) {

@@ -18,8 +18,8 @@ func (b *bench) title() {
 	if unix.Uname(&name) == nil {
 		kernel = "kernel " + unix.ByteSliceToString(name.Release[:])
 	}
-	fmt.Fprintf(b.stdout, "%s of %g s, %d CPUs, %s, load average %s; %s\n",
-		several(b.runs, "round"), b.seconds, runtime.NumCPU(), kernel, loadAverage(), b.describe())
+	fmt.Fprintf(b.stdout, "%s of %g s, %s, %s, load average %s; %s\n",
+		several(b.runs, "round"), b.seconds, several(runtime.NumCPU(), "CPU"), kernel, loadAverage(), b.describe())
 }
 
 func (o options) describe() string {

@@ -84,7 +84,7 @@ func (b *bench) costs(c contender, clients int) ([]cost, outcome, error) {
 	if err := t.stop(); err != nil {
 		return fail(err)
 	}
-	if _, err := t.read(storm); err != nil {
+	if _, err := t.accountFor(storm); err != nil {
 		return fail(err)
 	}
 	return merge(costs, t.said), storm, nil

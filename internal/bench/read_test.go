@@ -74,30 +74,7 @@ func TestReadRecording(t *testing.T) {
 	}
 }
 
-func TestCountLifetimes(t *testing.T) {
-	const text = `PID     COMM             LADDR           LPORT RADDR           RPORT TX_KB  RX_KB  MS
-42      exe              127.0.0.1       29832 127.0.0.1       801   0      0      0.03
-42      exe              127.0.0.1       801   127.0.0.1       29832 0      0      0.02
-42      a b              127.0.0.1       29833 127.0.0.1       803   0      0      0.03
-7       exe              127.0.0.1       29834 127.0.0.1       801   0      0      0.03
-42      exe              127.0.0.1       29835 127.0.0.1       80    0      0      0.03
-`
-	bytes, lines, err := countLifetimes(strings.NewReader(text), []int{42})
-	if err != nil || lines != 2 || bytes/lines < 80 {
-		t.Errorf("countLifetimes = %d bytes, %d lines, %v; want 2 lines", bytes, lines, err)
-	}
-}
-
 func TestLines(t *testing.T) {
-	for line, want := range map[string]uint64{
-		"lost 12 events on CPU #1": 12,
-		"lost things":              0,
-		"":                         0,
-	} {
-		if got := lostLine(line); got != want {
-			t.Errorf("lostLine(%q) = %d, want %d", line, got, want)
-		}
-	}
 	c, ok := statsLine("bpf: port_assign_and_more runs=3 ns=600 misses=1")
 	if !ok || c.name != "port_assign_and_more" || c.perRun() != 200 || c.missed != 1 {
 		t.Errorf("statsLine = %+v, %v", c, ok)

@@ -31,7 +31,7 @@ type sample struct {
 
 // series is all the storms of one contender with one number of clients.
 type series struct {
-	name    string
+	contender
 	samples []sample
 }
 
@@ -73,7 +73,7 @@ func (b *bench) compare(all []contender) (bad bool, err error) {
 		}
 		b.results(clients, table)
 		for _, s := range table {
-			bad = bad || s.name == "porttrace" && !s.sound()
+			bad = bad || s.own && !s.sound()
 		}
 	}
 	b.legend()
@@ -83,7 +83,7 @@ func (b *bench) compare(all []contender) (bad bool, err error) {
 func (b *bench) rounds(all []contender, clients int) ([]series, error) {
 	table := make([]series, len(all))
 	for i, c := range all {
-		table[i].name = c.name
+		table[i].contender = c
 	}
 	for round := range b.runs {
 		fmt.Fprintf(b.stderr, "%s, round %d of %d:", several(clients, "client"), round+1, b.runs)
@@ -127,7 +127,7 @@ func (b *bench) one(c contender, o options, clients int) (sample, error) {
 	}
 	s.before, s.cpu = t.usage()
 	s.peak = t.peak
-	s.account, err = t.read(s.storm)
+	s.account, err = t.accountFor(s.storm)
 	b.keep(t)
 	return s, b.why(err)
 }
@@ -136,7 +136,7 @@ func (b *bench) one(c contender, o options, clients int) (sample, error) {
 // others wrote.
 func (b *bench) keep(t *tracer) {
 	kept := filepath.Join(b.dir, "kept.jsonl")
-	if t.name == "porttrace" && os.Rename(t.output, kept) == nil {
+	if t.own && os.Rename(t.output, kept) == nil {
 		b.kept = kept
 		return
 	}

@@ -11,18 +11,18 @@ import (
 
 // withTracefs returns the command for a program that needs tracefs. Where it is not
 // mounted, this program mounts it for that one alone and becomes it.
-func withTracefs(path string) *exec.Cmd {
+func withTracefs(path string, args ...string) *exec.Cmd {
 	for _, dir := range []string{tracefs, "/sys/kernel/debug/tracing"} {
 		if _, err := os.Stat(dir + "/events"); err == nil {
-			return exec.Command(path)
+			return exec.Command(path, args...)
 		}
 	}
-	return exec.Command("/proc/self/exe", "-role", "tracefs", path)
+	return exec.Command("/proc/self/exe", append([]string{"-role", "tracefs", path}, args...)...)
 }
 
 const tracefs = "/sys/kernel/tracing"
 
-func runTracefs(path string) error {
+func runTracefs(command []string) error {
 	fail := func(err error) error { return fmt.Errorf("mounting tracefs: %w", err) }
 	// The mount stays with this thread, which turns into the whole process.
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -34,5 +34,5 @@ func runTracefs(path string) error {
 	if err := unix.Mount("tracefs", tracefs, "tracefs", 0, ""); err != nil {
 		return fail(err)
 	}
-	return fmt.Errorf("starting %s: %w", path, syscall.Exec(path, []string{path}, os.Environ()))
+	return fmt.Errorf("starting %s: %w", command[0], syscall.Exec(command[0], command, os.Environ()))
 }
