@@ -65,11 +65,15 @@ func runArena(o options, stdin io.Reader, stdout io.Writer) error {
 	if !started(stdin) {
 		return nil
 	}
-	result, err := fight(server, clients)
+	var result any
+	if o.known > 0 {
+		result, err = clients[0].visited()
+	} else {
+		result, err = fought(g, server, clients)
+	}
 	if err != nil {
 		return err
 	}
-	result.ground = g
 	if err := out.Encode(result); err != nil {
 		return fmt.Errorf("telling the result: %w", err)
 	}
@@ -89,8 +93,12 @@ func openArena(o options) (g ground, server *player, clients []*player, err erro
 	if server, err = startPlayer(o, "server"); err != nil {
 		return g, nil, nil, err
 	}
+	role := "client"
+	if o.known > 0 {
+		role = "visitor"
+	}
 	for range o.clients[0] {
-		c, err := startPlayer(o, "client")
+		c, err := startPlayer(o, role)
 		if err != nil {
 			return g, nil, nil, err
 		}
@@ -131,8 +139,8 @@ func raiseLoopback() error {
 	return nil
 }
 
-func fight(server *player, clients []*player) (outcome, error) {
-	result := outcome{tally: tally{Made: map[string]uint64{}, Failed: map[string]uint64{}}}
+func fought(g ground, server *player, clients []*player) (outcome, error) {
+	result := outcome{ground: g, tally: tally{Made: map[string]uint64{}, Failed: map[string]uint64{}}}
 	busy, used := hostBusy(), cpuOf(server, clients)
 	for _, c := range clients {
 		if _, err := c.stdin.Write([]byte{'\n'}); err != nil {
@@ -161,6 +169,11 @@ func fight(server *player, clients []*player) (outcome, error) {
 	}
 	result.Overflows = netstat(string(text), "ListenOverflows")
 	return result, nil
+}
+
+// visited passes on what the visitor knows.
+func (p *player) visited() (uses json.RawMessage, err error) {
+	return uses, p.ask(&uses)
 }
 
 func cpuOf(server *player, clients []*player) time.Duration {

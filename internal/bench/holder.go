@@ -95,7 +95,7 @@ type pair struct {
 }
 
 func newPair(port int) (pair, error) {
-	fd, err := listen(unix.AF_INET, unix.SOCK_STREAM, port)
+	fd, err := listen(false, unix.SOCK_STREAM, port, backlog)
 	if err != nil {
 		return pair{}, err
 	}

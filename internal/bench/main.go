@@ -1,6 +1,7 @@
 // Command bench measures what tracing costs: a storm of loopback connects in a network
 // namespace of its own, with nothing attached, with porttrace recording the whole host,
-// and with its peers of Debian's libbpf-tools, in turns. It needs root. Run it as
+// and with its peers of Debian's libbpf-tools, in turns. With -known it also asks what
+// each of them tells of ports whose true lifetimes are known. It needs root. Run it as
 //
 //	go run ./internal/bench -porttrace ./bin/porttrace
 //
@@ -41,6 +42,7 @@ type options struct {
 	again     bool
 	stats     bool
 	holds     int
+	known     int
 	role      string
 	rest      []string // further arguments
 }
@@ -89,6 +91,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.BoolVar(&o.again, "replay", true, "then read porttrace's last recording again")
 	set.BoolVar(&o.stats, "stats", false, "then measure each BPF program, nanoseconds a run (-runs 0: only that)")
 	set.IntVar(&o.holds, "holds", 0, "then measure porttrace's memory at `N` live holds (-runs 0: only that); 0: not")
+	set.IntVar(&o.known, "known", 0, "then compare what each tells of `N` ports got in every way (-runs 0: only that); 0: not")
 	set.StringVar(&o.role, "role", "", "for the bench itself: which process of the storm to be")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -112,6 +115,8 @@ func (o options) validate() error {
 		return fmt.Errorf("%w: -orderly %d: must not be negative", errUsage, o.orderly)
 	case o.holds < 0 || o.holds > maxHolds:
 		return fmt.Errorf("%w: -holds %d: must be 0 to %d", errUsage, o.holds, maxHolds)
+	case o.known < 0 || o.known > maxKnown:
+		return fmt.Errorf("%w: -known %d: must be 0 to %d", errUsage, o.known, maxKnown)
 	case o.mix != "tcp" && o.mix != "all":
 		return fmt.Errorf("%w: -mix %q: must be tcp or all", errUsage, o.mix)
 	case o.dial != "raw" && o.dial != "net":
@@ -137,6 +142,8 @@ func start(o options, stdout, stderr io.Writer) error {
 		return runHolder(o, os.Stdin, stdout)
 	case "client":
 		return runClient(o, os.Stdin, stdout)
+	case "visitor":
+		return runVisitor(o, os.Stdin, stdout)
 	case "tracefs":
 		return runTracefs(o.rest)
 	}
@@ -156,16 +163,17 @@ func measure(o options, stdout, stderr io.Writer) error {
 	defer os.RemoveAll(dir)
 
 	b := &bench{options: o, ctx: ctx, dir: dir, stdout: stdout, stderr: stderr}
+	b.known = 0 // for judge's arena only
 	all, err := b.contenders()
 	if err != nil {
 		return err
 	}
-	return b.all(all)
+	return b.all(all, o.known)
 }
 
 // all is everything that was asked for, in the order of the flags.
-func (b *bench) all(contenders []contender) error {
-	var bad bool
+func (b *bench) all(contenders []contender, known int) error {
+	var bad, wrong bool
 	var err error
 	if b.runs > 0 {
 		if bad, err = b.compare(contenders); err != nil {
@@ -187,7 +195,12 @@ func (b *bench) all(contenders []contender) error {
 			return err
 		}
 	}
-	if bad {
+	if known > 0 {
+		if wrong, err = b.judge(contenders, known); err != nil {
+			return b.why(err)
+		}
+	}
+	if bad || wrong {
 		return errVerdict
 	}
 	return nil

@@ -35,7 +35,7 @@ func startSelf(o options, role string, cloneFlags uintptr) (*player, error) {
 	fail := func(err error) (*player, error) { return nil, fmt.Errorf("starting the %s: %w", role, err) }
 	cmd := exec.Command("/proc/self/exe", "-role", role, "-seconds", fmt.Sprint(o.seconds),
 		"-clients", o.clients.String(), "-orderly", fmt.Sprint(o.orderly), "-mix", o.mix, "-dial", o.dial,
-		"-holds", fmt.Sprint(o.holds))
+		"-holds", fmt.Sprint(o.holds), "-known", fmt.Sprint(o.known))
 	cmd.Stderr = os.Stderr
 	// A group of its own: Ctrl-C reaches the bench, which ends the storm itself.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: cloneFlags, Pdeathsig: syscall.SIGKILL, Setpgid: true}

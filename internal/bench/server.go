@@ -15,21 +15,22 @@ import (
 func runServer(o options, stdin io.Reader, stdout io.Writer) error {
 	debug.SetGCPercent(-1)
 	var served atomic.Uint64
-	families := []int{unix.AF_INET}
-	if o.mix == "all" {
-		families = append(families, unix.AF_INET6)
-	}
-	for _, family := range families {
+	for _, v6 := range o.families() {
 		for end := reset; end < endings; end++ {
-			fd, err := listen(family, unix.SOCK_STREAM, firstPort+int(end))
+			fd, err := listen(v6, unix.SOCK_STREAM, firstPort+int(end), backlog)
 			if err != nil {
 				return err
 			}
 			go serve(fd, end, &served)
 		}
 		// Nobody reads: once its buffer is full the kernel drops datagrams silently.
-		if _, err := listen(family, unix.SOCK_DGRAM, udpPort); err != nil {
+		if _, err := listen(v6, unix.SOCK_DGRAM, udpPort, 0); err != nil {
 			return err
+		}
+		if o.known > 0 {
+			if err := listenDeaf(v6); err != nil {
+				return err
+			}
 		}
 	}
 	fmt.Fprintln(stdout, "ready")
@@ -49,19 +50,23 @@ func runServer(o options, stdin io.Reader, stdout io.Writer) error {
 	return err
 }
 
-func listen(family, kind, port int) (int, error) {
+// families says which are IPv6.
+func (o options) families() []bool {
+	if o.mix == "all" {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
+func listen(v6 bool, kind, port, backlog int) (int, error) {
 	fail := func(err error) (int, error) {
 		return -1, fmt.Errorf("listening on port %d: %w", port, err)
 	}
-	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(familyOf(v6), kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fail(err)
 	}
-	var at unix.Sockaddr = &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}
-	if family == unix.AF_INET6 {
-		at = &unix.SockaddrInet6{Port: port, Addr: [16]byte{15: 1}}
-	}
-	if err := unix.Bind(fd, at); err != nil {
+	if err := unix.Bind(fd, loopback(v6, port)); err != nil {
 		return fail(err)
 	}
 	if kind == unix.SOCK_DGRAM {
@@ -71,6 +76,22 @@ func listen(family, kind, port int) (int, error) {
 		return fail(err)
 	}
 	return fd, nil
+}
+
+// listenDeaf never accepts, and lets one connection fill its backlog: the kernel drops
+// the SYN of any other.
+func listenDeaf(v6 bool) error {
+	if _, err := listen(v6, unix.SOCK_STREAM, deafPort, 0); err != nil {
+		return err
+	}
+	fd, err := unix.Socket(familyOf(v6), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Connect(fd, loopback(v6, deafPort))
+	}
+	if err != nil {
+		return fmt.Errorf("filling the backlog of port %d: %w", deafPort, err)
+	}
+	return nil
 }
 
 func serve(listener int, end ending, served *atomic.Uint64) {
