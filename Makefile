@@ -59,14 +59,24 @@ generate:
 check-generate: generate
 	git diff --exit-code -- $(BPF_OBJECTS)
 
-# A connect/close storm with nothing attached, with porttrace and with tcplife (Debian's
+# A connect/close storm with nothing attached, with porttrace and with its peers (Debian's
 # libbpf-tools), interleaved, and the last recording read again: once with clients as Go
 # programs are, once as fast as system calls go, where losses show. BENCH='-runs 1
-# -seconds 2' makes it short.
+# -seconds 2' makes it short, -hooks fentry,stable measures both hook sets, -known 23 adds
+# what each tells of known ports.
 bench: build
 	go build -o bin/bench ./internal/bench
 	$(SUDO) ./bin/bench -porttrace ./bin/porttrace -stats $(BENCH) -dial net
 	$(SUDO) ./bin/bench -porttrace ./bin/porttrace $(BENCH) -dial raw
+
+# The same in a guest of another kernel, where the peers that need kprobes run, too: both
+# hook sets and the peers, with ratios from one boot, and what each tells of ports whose
+# lifetimes are known. KERNEL=6.12 takes another kernel than the newest, and BENCH adds
+# to the flags.
+BENCH_VM := bench -porttrace /bin/porttrace -hooks fentry,stable -clients 1 -runs 3 -seconds 1 -replay=false -known 23
+.PHONY: bench-vm
+bench-vm:
+	@go run ./internal/vm -kernel '$(or $(KERNEL),newest)' -command '$(BENCH_VM) $(BENCH)' $(VM)
 
 # What porttrace takes in memory, its own and the kernel's, while HOLDS ports are held.
 HOLDS ?= 250000
