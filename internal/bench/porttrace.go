@@ -31,15 +31,29 @@ func porttrace(path, set string) contender {
 			return t.await("ready", func() bool { return t.heard("porttrace: tracing") })
 		},
 		idle: func(*tracer) error { return nil }, // it drains its ring when stopped
-		account: func(output *os.File, _ []string, storm outcome) (account, error) {
+		account: func(output *os.File, said []string, storm outcome) (account, error) {
 			book, err := readRecording(output, storm.ground)
 			if err != nil {
 				return account{}, err
 			}
-			return book.account(storm), nil
+			a := book.account(storm)
+			if a.lost > 0 {
+				a.notes = append(a.notes, complaints(said)...)
+			}
+			return a, nil
 		},
 		sightings: readSightings,
 	}
+}
+
+// complaints are what it said of losses, and why.
+func complaints(said []string) (list []string) {
+	for _, text := range said {
+		if text, ok := strings.CutPrefix(text, "porttrace: lost "); ok {
+			list = append(list, "lost "+text)
+		}
+	}
+	return list
 }
 
 // book is what a recording says about the storm's namespace.

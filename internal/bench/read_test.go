@@ -82,6 +82,10 @@ func TestLines(t *testing.T) {
 	if _, ok := statsLine("porttrace: tracing"); ok {
 		t.Error("statsLine takes another line for its own")
 	}
+	said := []string{"porttrace: tracing", "porttrace: lost 8 events: no room", "porttrace: 3 assigned, 8 lost"}
+	if got := complaints(said); !slices.Equal(got, []string{"lost 8 events: no room"}) {
+		t.Errorf("complaints = %q", got)
+	}
 	stat := "42 (a) b) S 1 42 42 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 1 0 100 1 1"
 	if got := parseStat(stat); got != 2*time.Second {
 		t.Errorf("parseStat = %s, want 2s", got)
