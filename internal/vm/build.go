@@ -25,6 +25,7 @@ var command = suiteOf{name: "command"}
 type built struct {
 	init      string
 	porttrace string
+	bench     string // where a command is run
 	tests     map[string]string // by package
 }
 
@@ -38,6 +39,8 @@ func build(ctx context.Context, dir, arch string, packages []suiteOf) (*built, e
 	}
 	for _, p := range packages {
 		if p == command {
+			b.bench = at("bench")
+			steps = append(steps, []string{"build", "-o", b.bench, "./internal/bench"})
 			continue
 		}
 		b.tests[p.name] = at(p.name)
@@ -57,11 +60,14 @@ func build(ctx context.Context, dir, arch string, packages []suiteOf) (*built, e
 // foreign are programs of the host's that tests run where they are there.
 var foreign = []string{"nginx", "curl"}
 
+// peers are the tracers that bench compares porttrace with.
+var peers = []string{"tcplife", "tcptracer", "tcpconnect"}
+
 // closure finds the foreign programs and, by ldd, every file they need to start. Those
 // that are not on the host are left out: the tests say what they think of that.
-func closure(ctx context.Context) ([]string, error) {
+func closure(ctx context.Context, names []string) ([]string, error) {
 	var files []string
-	for _, name := range foreign {
+	for _, name := range names {
 		program, err := lookPath(name)
 		if err != nil {
 			continue

@@ -113,6 +113,7 @@ func (l *lab) initramfs(name string, g *guest) (err error) {
 	}
 	for _, p := range g.packages {
 		if p == command {
+			contents["bin/bench"] = b.bench
 			o.Programs = append(o.Programs, orders.Program{Name: p.name, Args: append([]string{"/bin/" + g.command[0]}, g.command[1:]...)})
 			continue
 		}

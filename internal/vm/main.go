@@ -69,7 +69,11 @@ func (o options) test(ctx context.Context, stdout, stderr io.Writer) error {
 	if o.verbose {
 		l.verbose = stderr
 	}
-	if l.foreign, err = closure(ctx); err != nil {
+	names := foreign
+	if len(o.command) > 0 {
+		names = peers
+	}
+	if l.foreign, err = closure(ctx, names); err != nil {
 		return err
 	}
 	for _, g := range guests {
