@@ -11,8 +11,9 @@ import (
 )
 
 // patience is how long a condition may take to come true on a loaded machine. What a
-// kernel hides from the hooks is put right within 31 s.
-const patience = 60 * time.Second
+// kernel hides from the hooks is put right within 31 s, if the tracer gets the CPU: with a
+// load of 24 and others preferred it took a minute.
+const patience = 3 * time.Minute
 
 // run is one test: namespaces with workers, a tracer, and what both say.
 type run struct {
