@@ -65,8 +65,8 @@ func (t *Tracker) see(e *event.Event) {
 	case ok:
 		t.ends.drop(h) // it was the restart of a timer, and that was lost or is on its way
 		t.update(h, e)
-		if t.states && t.audit.running && h.untold {
-			t.tellState(h, e.Time) // the same event may be on its way: enter() knows
+		if t.audit.running {
+			t.tellIfUntold(h, e.Time) // the same event may be on its way: enter() knows
 		}
 	case !t.audit.running: // the ring will tell
 	case t.audit.before[e.Hold.ID]:

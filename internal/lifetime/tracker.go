@@ -134,6 +134,7 @@ func (t *Tracker) missed(e *event.Event) *hold {
 	}
 	t.totals.Assigned++
 	t.tell(Assign, max(h.assigned, h.key.Born), h)
+	h.untold = true // an assign record has no state
 	t.corrected(h, false)
 	return h
 }
@@ -145,6 +146,7 @@ func (t *Tracker) connect(e *event.Event) {
 	h, ok := t.held[e.Hold.ID]
 	if !ok {
 		h = t.missed(e)
+		t.tellIfUntold(h, e.Time)
 	}
 	t.update(h, e)
 }
@@ -157,6 +159,12 @@ func (t *Tracker) enter(e *event.Event) {
 	t.update(h, e)
 	if t.states && (e.Hold.State != h.told || e.Time > h.toldAt) {
 		t.tellState(h, e.Time)
+	}
+}
+
+func (t *Tracker) tellIfUntold(h *hold, at ktime.Time) {
+	if t.states && h.untold {
+		t.tellState(h, at)
 	}
 }
 
@@ -187,6 +195,7 @@ func (t *Tracker) revoke(e *event.Event) {
 	if h, ok := t.held[e.Hold.ID]; ok && h.killed != nil {
 		t.ends.drop(h)
 		t.update(h, e)
+		t.tellIfUntold(h, e.Time)
 	}
 }
 

@@ -80,6 +80,29 @@ func cancelled(now ktime.Time) *event.Event {
 	return e
 }
 
+// A hold whose beginning was lost shows up with an event that tells no state: where states
+// are told, the one it is in is told, too.
+func TestStateOfAHoldThatWasMissed(t *testing.T) {
+	for name, events := range map[string][]*event.Event{
+		"a timer that starts again": {cancelled(2000), at(event.Revoke, 2001, event.TimeWait, map[event.State]uint64{event.TimeWait: 1001})},
+		"a destination":             {at(event.Tuple, 2000, event.SynSent, map[event.State]uint64{event.SynSent: 1000})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, l := newTracker(true)
+			tr.Started()
+			for _, e := range events {
+				tr.Handle(e)
+			}
+			tr.Advance(2001 + ktime.Time(10*grace))
+			last := events[len(events)-1]
+			states := l.ofType(State)
+			if len(l.ofType(Assign)) != 1 || len(states) != 1 || states[0].hold.State != last.Hold.State || states[0].Time != ktime.Wall(last.Time) {
+				t.Errorf("told %+v", l.records)
+			}
+		})
+	}
+}
+
 func TestCancelledTimerThatStartsAgainIsNoEnd(t *testing.T) {
 	tr, l := newTracker(false)
 	tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
