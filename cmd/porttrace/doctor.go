@@ -41,7 +41,7 @@ func runDoctor(e *env) error {
 	case stable:
 		return writeLast(e, "\nThe stable hook set works here, the fentry one does not; porttrace takes stable (the README says what it cannot see).\n")
 	}
-	if err := probe.Preflight(); err != nil {
+	if err := probe.Preflight(probe.Auto); err != nil {
 		return err
 	}
 	return errors.New("tracing does not work here: see the lines marked NO")

@@ -41,7 +41,7 @@ type tracer struct {
 }
 
 func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceConfig) (err error) {
-	if err := probe.Preflight(); err != nil {
+	if err := probe.Preflight(probe.Set(config.Hooks)); err != nil {
 		return err
 	}
 	t := &tracer{

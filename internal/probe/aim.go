@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -47,7 +48,9 @@ func (h hook) aim(program *ebpf.ProgramSpec, kernel *btf.Spec) error {
 }
 
 // hasCookies says whether tracing programs may ask for socket cookies (5.12).
-func hasCookies() (bool, error) {
+var hasCookies = sync.OnceValues(tryCookies)
+
+func tryCookies() (bool, error) {
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "inet_sock_set_state",
 		License: "Dual MIT/GPL",

@@ -122,6 +122,11 @@ func ringCheck() Check {
 // hookChecks tries each hook of a set. Those that are refused for the same reason, as a
 // kernel does with all of a kind, are one check.
 func hookChecks(set Set) []Check {
+	if set == Stable {
+		if err := checkAge(); err != nil {
+			return []Check{{Name: "stable hooks", Set: Stable, Err: err}}
+		}
+	}
 	root, done, err := set.cgroupRoot()
 	if err != nil {
 		return nil // said by cgroupCheck

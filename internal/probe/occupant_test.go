@@ -78,7 +78,7 @@ func TestAttachBesideOthers(t *testing.T) {
 		"with all others": {allowMulti, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := Preflight(); err != nil {
+			if err := Preflight(Stable); err != nil {
 				need.That(t, false, "hooks that work: "+err.Error())
 			}
 			coll, err := loadOnly(Stable, h.program)

@@ -16,15 +16,28 @@ import (
 // btfPath is where the kernel shows its own types; CO-RE needs them.
 const btfPath = "/sys/kernel/btf/vmlinux"
 
-// Preflight says in one sentence what keeps the hooks from working here, and what to
-// do, before anything is loaded, whatever the set. Nil: nothing that can be known beforehand.
-func Preflight() error {
-	for _, check := range []func() error{checkSystem, checkPrivileges, checkBTF} {
+// Preflight says in one sentence what keeps a set of hooks from working here, and what to
+// do, before anything is attached. Nil: nothing that can be known beforehand.
+func Preflight(set Set) error {
+	checks := []func() error{checkSystem, checkPrivileges, checkBTF}
+	if set == Stable {
+		checks = append(checks, checkAge)
+	}
+	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkAge tells kernels that are too old for the stable set. What it needs came with
+// socket cookies in tracing programs: atomic instructions that return what was there.
+func checkAge() error {
+	if cookies, err := hasCookies(); err != nil || cookies {
+		return err
+	}
+	return errors.New("the stable hook set needs Linux 5.12: take --hooks fentry or auto")
 }
 
 func checkSystem() error {

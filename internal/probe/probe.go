@@ -58,7 +58,7 @@ type Probe struct {
 // Open loads and attaches a set of hooks. Nothing stays attached on an error, which says
 // what is missing and what to do (see Diagnose).
 func Open(options Options) (*Probe, error) {
-	if err := Preflight(); err != nil {
+	if err := Preflight(options.Hooks); err != nil {
 		return nil, err
 	}
 	raiseMemlock()
@@ -82,6 +82,11 @@ func Open(options Options) (*Probe, error) {
 }
 
 func open(set Set, options Options) (_ *Probe, err error) {
+	if set == Stable {
+		if err := checkAge(); err != nil {
+			return nil, err
+		}
+	}
 	p := &Probe{options: options, set: set}
 	defer func() {
 		if err != nil {

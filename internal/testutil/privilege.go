@@ -13,7 +13,7 @@ import (
 // NeedBPF skips the test where the hooks cannot work, saying why; in CI it fails.
 func NeedBPF(t testing.TB) {
 	t.Helper()
-	if err := probe.Preflight(); err != nil {
+	if err := probe.Preflight(Hooks(t)); err != nil {
 		need.That(t, false, "hooks that work: "+err.Error())
 	}
 }

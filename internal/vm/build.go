@@ -25,7 +25,7 @@ var command = suiteOf{name: "command"}
 type built struct {
 	init      string
 	porttrace string
-	bench     string // where a command is run
+	bench     string            // where a command is run
 	tests     map[string]string // by package
 }
 
