@@ -60,9 +60,11 @@ static __always_inline int connect_searched(struct sock *sk, int error)
 			emit(KIND_TUPLE, REASON_NONE, now, &life->hold);
 		return 0;
 	}
-	if (error)
-		search_failed(sk, sk->__sk_common.skc_num ? PATH_EXPLICIT : PATH_CONNECT, -error, now);
-	else if (!is_explicit(sk, true))
+	if (error && !sk->__sk_common.skc_num)
+		search_failed(sk, PATH_CONNECT, -error, now);
+	else if (error && is_explicit(sk, true))
+		search_failed(sk, PATH_EXPLICIT, -error, now);
+	else if (!error && !is_explicit(sk, true))
 		search_succeeded(sk, PATH_CONNECT, STATE_SYN_SENT, now);
 	return 0;
 }
