@@ -46,7 +46,9 @@ var expiries = []expiry{
 	}, 0, 0},
 	{"the descriptor stays open", event.Connect, throughTimeWait, func(r *rig) []*subject {
 		conns := r.open()
-		r.end(conns, func(c *subject) { c.shutdown(unix.SHUT_WR); c.peer.close() })
+		r.end(conns, func(c *subject) { c.shutdown(unix.SHUT_WR) })
+		r.await(conns, event.FinWait2) // two FINs on their way would make it CLOSING
+		r.closePeers(conns)
 		r.await(conns, event.TimeWait)
 		return conns
 	}, 0, 0},

@@ -128,7 +128,9 @@ func TestReleaseExplicitTimeWait(t *testing.T) {
 func (r *rig) restExplicit() []*subject {
 	r.t.Helper()
 	conns := r.connectAll(r.bindAll(20000))
-	r.end(conns, func(c *subject) { c.shutdown(unix.SHUT_WR); c.peer.close() })
+	r.end(conns, func(c *subject) { c.shutdown(unix.SHUT_WR) })
+	r.await(conns, event.FinWait2)
+	r.closePeers(conns)
 	r.checkHeld(conns, event.Explicit, event.TimeWait)
 	return conns
 }

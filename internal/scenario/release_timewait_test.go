@@ -20,10 +20,9 @@ var throughTimeWait = append(closedFirst[:4:4], event.TimeWait)
 // rest brings connections to TIME_WAIT.
 func (r *rig) rest(conns []*subject) {
 	r.t.Helper()
-	r.end(conns, func(c *subject) {
-		c.close()
-		c.peer.close()
-	})
+	r.end(conns, (*subject).close)
+	r.await(conns, event.FinWait2) // two FINs on their way would make it CLOSING
+	r.closePeers(conns)
 	r.await(conns, event.TimeWait)
 }
 
