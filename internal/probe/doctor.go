@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -173,12 +175,16 @@ func tryHook(set Set, h hook, root string) error {
 	return l.Close()
 }
 
-// loadOnly loads one program as a set has it.
+// compiled is the compiled object, read once.
+var compiled = sync.OnceValues(loadBpf)
+
+// loadOnly loads one program as a set has it, with the maps that it uses.
 func loadOnly(set Set, program string) (*ebpf.Collection, error) {
-	spec, err := loadBpf()
+	all, err := compiled()
 	if err != nil {
 		return nil, err
 	}
+	spec := all.Copy()
 	p := &Probe{set: set, options: Options{TCP: true, UDP: true, IPv4: true, IPv6: true, BufferSize: os.Getpagesize()}}
 	for _, h := range set.hooks() {
 		if h.program == program {
@@ -193,7 +199,26 @@ func loadOnly(set Set, program string) (*ebpf.Collection, error) {
 	if err := errors.Join(p.aim(spec), p.configure(spec)); err != nil {
 		return nil, err
 	}
+	dropUnused(spec, program)
 	return ebpf.NewCollection(spec)
+}
+
+// dropUnused takes out the maps that a program does not use: to make all of them for each
+// hook is most of a doctor's work.
+func dropUnused(spec *ebpf.CollectionSpec, program string) {
+	used := map[string]bool{}
+	for _, i := range iterators {
+		if i.program == program {
+			used[i.over] = true
+		}
+	}
+	for _, ins := range spec.Programs[program].Instructions {
+		if ins.IsLoadFromMap() {
+			used[ins.Reference()] = true
+		}
+	}
+	maps.DeleteFunc(spec.Maps, func(name string, _ *ebpf.MapSpec) bool { return !used[name] })
+	maps.DeleteFunc(spec.Variables, func(_ string, v *ebpf.VariableSpec) bool { return !used[v.SectionName] })
 }
 
 func lookChecks() []Check {
