@@ -123,27 +123,35 @@ func checkSets(t *testing.T, works []string) {
 	}
 }
 
-func TestDoctor(t *testing.T) {
-	testutil.NeedBPF(t)
-	p := prepare(t, "doctor").start()
-	p.wait(0)
+// checkDoctor returns the sets of hooks that work, as the doctor says, and checks that
+// nothing else is amiss.
+func checkDoctor(p *process) (works []string) {
+	p.t.Helper()
 	lines := strings.Split(strings.TrimSuffix(p.stdout.String(), "\n"), "\n")
 	verdict := lines[len(lines)-1]
-	works := map[string][]string{
+	works = map[string][]string{
 		"Both hook sets work here; porttrace takes the exact one, fentry.":                                                      {"fentry", "stable"},
 		"The fentry hook set works here, the stable one does not; porttrace takes fentry, which is exact.":                      {"fentry"},
 		"The stable hook set works here, the fentry one does not; porttrace takes stable (the README says what it cannot see).": {"stable"},
 	}[verdict]
 	if len(works) == 0 || p.stderr.String() != "" {
-		t.Errorf("the verdict is %q, standard error has %q", verdict, &p.stderr)
+		p.t.Errorf("the verdict is %q, standard error has %q", verdict, &p.stderr)
 	}
 	for _, line := range lines[:len(lines)-2] {
 		set, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimPrefix(line, "NO  "), ",", " "), " ")
 		refused := (set == "fentry" || set == "stable") && !slices.Contains(works, set)
 		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "so ") && !refused { // not every kernel has all
-			t.Errorf("it says %q", line)
+			p.t.Errorf("it says %q", line)
 		}
 	}
+	return works
+}
+
+func TestDoctor(t *testing.T) {
+	testutil.NeedBPF(t)
+	p := prepare(t, "doctor").start()
+	p.wait(0)
+	works := checkDoctor(p)
 	checkSets(t, works)
 	if names := p.files(); len(names) > 0 {
 		t.Errorf("it made %q", names)
