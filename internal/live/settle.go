@@ -19,8 +19,12 @@ type Explanation struct {
 	Hidden []probe.Task
 }
 
-// watched is how long the scheduler is watched for hidden tasks.
-const watched = 2 * time.Second
+// watched is how long the scheduler is watched for hidden tasks, watchedAtEnd where somebody
+// waits for the end: such a task may sleep for seconds.
+const (
+	watched      = 10 * time.Second
+	watchedAtEnd = 2 * time.Second
+)
 
 // doubt is corrections that no counted loss explains: before they are called a fault of
 // ours, the scheduler is watched for tasks that the kernel hides.
@@ -73,11 +77,13 @@ func (s *Source) judgeIfDue(now ktime.Time) error {
 
 // judgeAtEnd is judgeIfDue until there is no doubt.
 func (s *Source) judgeAtEnd() error {
+	latest := ktime.Now().Add(watchedAtEnd)
 	for s.doubt.about.Count > 0 {
 		if err := s.judgeIfDue(ktime.Now()); err != nil {
 			return err
 		}
-		time.Sleep(watched / 20)
+		s.doubt.until = min(s.doubt.until, latest)
+		time.Sleep(watchedAtEnd / 20)
 	}
 	return nil
 }
