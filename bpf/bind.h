@@ -1,7 +1,7 @@
 /* bind() to port 0, explicit bind(), and listen() without either. */
 #pragma once
 
-#include "hold.h"
+#include "question.h"
 
 /* Before bind() looks for a port: only here the number asked for is seen. */
 static __always_inline int binding(struct bpf_sock_addr *ctx, int family)

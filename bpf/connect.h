@@ -1,7 +1,7 @@
 /* TCP connect(): the search for a port, its success, its failures. */
 #pragma once
 
-#include "hold.h"
+#include "question.h"
 
 /* Fast open: the SYN, and with it TCP_CONNECT_CB, may wait for the first write. */
 static __noinline void defer(struct sock *sk, __u64 now)
@@ -59,6 +59,7 @@ static __always_inline void connected(struct bpf_sock_ops *ctx)
 	struct bpf_sock *bpf_sk = ctx->sk;
 	struct life fresh = {}, *life;
 	struct sock *sk;
+	__u64 cookie;
 
 	if (!bpf_sk || !wants_port(ctx->local_port))
 		return;
@@ -70,8 +71,10 @@ static __always_inline void connected(struct bpf_sock_ops *ctx)
 		emit(KIND_TUPLE, REASON_NONE, now, &life->hold);
 	if ((life && life->phase != PHASE_CONNECTING) || is_explicit(sk, true))
 		return;
-	begin(&fresh, life, sk, true, PATH_CONNECT, STATE_SYN_SENT,
-	      bpf_get_socket_cookie(ctx), life ? life->asked : now);
+	cookie = bpf_get_socket_cookie(ctx);
+	if (life && !advance(life, cookie, life->asked, PHASE_CONNECTING, PHASE_CLAIMED))
+		return; /* an iterator has just told of it */
+	begin(&fresh, life, sk, true, PATH_CONNECT, STATE_SYN_SENT, cookie, life ? life->asked : now);
 	read_dst(&fresh.hold, &sk->__sk_common, true);
 	if (!wants_hold(&fresh.hold)) {
 		if (life)

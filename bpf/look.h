@@ -14,12 +14,30 @@ static __always_inline bool tell(struct bpf_iter_meta *meta, __u8 kind, const st
 
 	if (!s)
 		return false;
-	__builtin_memset(&s->event, 0, sizeof(s->event));
 	s->event.time = now;
 	s->event.hold = *h;
+	s->event.range_lo = 0;
+	s->event.range_hi = 0;
+	s->event.error = 0;
+	s->event.reason = REASON_NONE;
 	s->event.kind = kind;
 	enter(&s->event.hold, h->state, now);
 	return !bpf_seq_write(meta->seq, &s->event, sizeof(s->event));
+}
+
+/* The same for a hold that is followed, unless its end is just being told: h may be
+ * another's by now. map and key: where it was found. */
+static __always_inline void tell_held(struct bpf_iter_meta *meta, void *map, const void *key,
+				      const struct hold *h, __u64 now)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+
+	if (!s)
+		return;
+	s->event.hold = *h;
+	barrier();
+	if (bpf_map_lookup_elem(map, key) == h && h->born == s->event.hold.born)
+		tell(meta, KIND_HELD, &s->event.hold, now);
 }
 
 /* A socket between the kernel's choice and our hook: the hook will tell. */
@@ -110,17 +128,25 @@ static __always_inline void find_owner(struct owner *owner, struct sock *sk)
 		*owner = *found;
 }
 
+/* Room for a life, zeroed. */
+static __always_inline struct life *scratch_life(struct scratch *s)
+{
+	__builtin_memset(s->life, 0, sizeof(s->life));
+	return (struct life *)s->life;
+}
+
 /* A socket older than the trace, or missed by it. */
 static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk, bool btf,
 				    struct task_struct *task, __u8 path, __u64 now)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	struct life *life;
 	struct hold *h;
 
 	if (!s)
 		return;
-	__builtin_memset(&s->life, 0, sizeof(s->life));
-	h = &s->life.hold;
+	life = scratch_life(s);
+	h = &life->hold;
 	h->path = path;
 	read_socket(h, sk, btf);
 	read_dst(h, &sk->__sk_common, btf);
@@ -129,7 +155,7 @@ static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
 	h->cookie = new_id(sk);
 	if (!is_due(h->cookie))
 		return;
-	s->life.sk = (__u64)sk;
+	life->sk = (__u64)sk;
 	h->born = now;
 	h->since = now;
 	h->search = ~0ULL;
@@ -138,41 +164,70 @@ static __always_inline void take_in(struct bpf_iter_meta *meta, struct sock *sk,
 		read_owner(&h->owner, task);
 	else
 		find_owner(&h->owner, sk);
-	s->life.phase = PHASE_HELD;
-	if (bpf_map_update_elem(&sockets, &h->cookie, &s->life, BPF_NOEXIST))
+	life->phase = PHASE_HELD;
+	if (bpf_map_update_elem(&sockets, &h->cookie, life, BPF_NOEXIST))
 		refused();
 	else if (!tell(meta, KIND_FOUND, h, now))
 		bpf_map_delete_elem(&sockets, &h->cookie);
 }
 
+/* The port is seen: what was asked for becomes a hold, in its place. */
+static __always_inline bool become(struct life *asked, __u64 cookie, __u64 at, const struct hold *h)
+{
+	bool won;
+
+	bpf_spin_lock(&asked->lock);
+	won = is_still(asked, cookie, at, PHASE_CONNECTING);
+	if (won) {
+		asked->hold = *h;
+		asked->asked = 0;
+		asked->phase = PHASE_HELD;
+	}
+	bpf_spin_unlock(&asked->lock);
+	return won;
+}
+
 /* A port was asked for, no hook has seen it, and here it is. Its release, which may come
- * right now on another CPU, is to follow: the event takes its place before the claim. */
-static __always_inline void resolve(struct sock *sk, struct life *asked)
+ * right now on another CPU, is to follow: the event takes its place first. An unwanted
+ * port stays asked for: to drop that is up to the socket's hooks. */
+static __always_inline void resolve(struct sock *sk, __u64 cookie, struct life *asked)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	__u64 at = began(asked);
+	struct life *life;
 	struct event *e;
 
 	if (!s)
 		return;
-	__builtin_memset(&s->life, 0, sizeof(s->life));
-	begin(&s->life, asked, sk, true, asked->hold.path, state_of(sk->__sk_common.skc_state),
-	      asked->hold.cookie, asked->asked);
-	read_dst(&s->life.hold, &sk->__sk_common, true);
-	if (!wants_port(s->life.hold.port) || !wants_hold(&s->life.hold)) {
-		forget(asked);
+	life = scratch_life(s);
+	begin(life, asked, sk, true, asked->hold.path, state_of(sk->__sk_common.skc_state), cookie, at);
+	read_dst(&life->hold, &sk->__sk_common, true);
+	if (!life->hold.port || !wants_port(life->hold.port) || !wants_hold(&life->hold))
 		return;
-	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e)
 		return; /* no loss: it stays asked for, and the next look tells */
-	if (!claim(asked)) {
-		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+	fill(e, KIND_ASSIGN, REASON_NONE, at, &life->hold, 0);
+	if (become(asked, cookie, at, &life->hold))
+		submit(e);
+	else
+		discard(e);
+}
+
+/* At a socket that asked for a port. */
+static __always_inline void look_again(struct bpf_iter_meta *meta, struct sock *sk, bool btf,
+				       struct life *life, __u64 now)
+{
+	__u64 cookie = id_of(sk, btf), at = began(life);
+
+	if (!exact && life->phase == PHASE_CONNECTING)
+		resolve(sk, cookie, life);
+	if (life->phase != PHASE_HELD && life->phase != PHASE_SHARED)
 		return;
-	}
-	s->life.phase = PHASE_HELD;
-	s->life.asked = 0;
-	bpf_map_update_elem(&sockets, &s->life.hold.cookie, &s->life, BPF_EXIST); /* or it was released */
-	submit(e, KIND_ASSIGN, REASON_NONE, s->life.hold.assigned, &s->life.hold, 0);
+	if (life->hold.proto == IPPROTO_UDP && settle_udp(life, cookie, at, sk, btf) && want_states)
+		emit(KIND_STATE, REASON_NONE, now, &life->hold);
+	if (look_mode == LOOK_STATES)
+		tell_held(meta, &sockets, &cookie, &life->hold, now);
 }
 
 static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk, bool btf,
@@ -191,17 +246,7 @@ static __always_inline void look(struct bpf_iter_meta *meta, struct sock *sk, bo
 		return;
 	life = current_life(sk, btf, num, now);
 	if (life) {
-		if (!exact && life->phase == PHASE_CONNECTING) {
-			if (num)
-				resolve(sk, life);
-			return;
-		}
-		if (life->phase != PHASE_HELD && life->phase != PHASE_SHARED)
-			return;
-		if (proto == IPPROTO_UDP && settle_udp(&life->hold, sk, btf) && want_states)
-			emit(KIND_STATE, REASON_NONE, now, &life->hold);
-		if (look_mode == LOOK_STATES)
-			tell(meta, KIND_HELD, &life->hold, now);
+		look_again(meta, sk, btf, life, now);
 		return;
 	}
 	/* bind() sets inet_sport last: without it the hook has yet to tell */

@@ -134,5 +134,5 @@ static __always_inline void look_tw(struct bpf_iter_meta *meta, struct inet_time
 	}
 	settle_tw(life, tw, now);
 	if (look_mode == LOOK_STATES)
-		tell(meta, KIND_HELD, &life->hold, now);
+		tell_held(meta, &time_waits, &key, &life->hold, now);
 }

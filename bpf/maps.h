@@ -73,21 +73,21 @@ struct {
 enum phase {
 	PHASE_BINDING = 1, /* bind(port 0) entered; post_bind will tell the port */
 	PHASE_CONNECTING,  /* a port was asked for and no hook has seen it yet */
-	PHASE_CLAIMED,    /* the port is seen, and being told of */
+	PHASE_CLAIMED,    /* a hook has seen the port, and is about to tell of it */
 	PHASE_OVER,       /* its end is told; the socket's next hold takes the entry over */
 	PHASE_HELD,
 	PHASE_SHARED,     /* held together with the mini-socket that took over */
 };
 
 struct life {
-	struct hold hold;
+	struct hold hold; /* first, as in tw_life: tell_held() */
 	__u64 sk;     /* address; what is there may be another socket by now (has_port) */
 	__u64 asked;  /* boottime ns when the port was asked for */
 	__u64 tw;     /* address of the mini-socket of PHASE_SHARED, in the fentry set */
 	__u32 phase;
 	__u32 reason; /* of a close that is under way and keeps an explicit port */
 	__u32 amiss;  /* the number of the audit that found it gone, or in another state */
-	__u32 pad;
+	struct bpf_spin_lock lock; /* who leaves a phase that others may leave, too: advance() */
 };
 
 /* Per full socket, by cookie (by_address: its address): from the first question for a port until the port is put
@@ -169,22 +169,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct search);
 } searches SEC(".maps");
-
-/* A hook and an iterator that find the same at the same moment: which of them tells.
- * advance() inserts and deletes; no atomic instruction does it on every kernel. Full: nobody
- * tells now, and a later look does. */
-struct claim {
-	__u64 cookie, born; /* whose hold */
-	__u64 phase;        /* that it is to be in */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 10);
-	__type(key, struct claim);
-	__type(value, __u8);
-} claims SEC(".maps");
 
 /* UDP sockets, by address, that are inside a call which may take or give up a port: the
  * path (enum port_path). The entry of bind() and connect() inserts, their return deletes;
@@ -276,7 +260,7 @@ struct {
 /* Room that an iterator works in; its stack is too small. Iterators run one at a time. */
 struct scratch {
 	struct event event;
-	struct life life;
+	__u64 life[sizeof(struct life) / sizeof(__u64)]; /* a lock may not be in such a map */
 	struct tw_life tw;
 };
 

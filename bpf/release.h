@@ -31,7 +31,7 @@ static __always_inline void leaving(struct sock *sk, struct life *life, int old,
 /* No hold: what may have failed, or come to nothing. */
 static __always_inline void left_unheld(struct sock *sk, struct life *life, int old)
 {
-	bool deferred = life && life->phase == PHASE_CONNECTING;
+	bool deferred = life && life->phase == PHASE_CLAIMED;
 
 	if (old == TCP_SYN_SENT) {
 		if (deferred && read_sport(sk))
@@ -57,6 +57,8 @@ static __always_inline void state_changed(struct sock *sk, int old, int new)
 		return;
 	}
 	life = life_of(sk, true);
+	if (life && new == TCP_CLOSE) /* no iterator is to tell of it any more */
+		advance(life, id_of(sk, true), began(life), PHASE_CONNECTING, PHASE_CLAIMED);
 	if (!life || life->phase != PHASE_HELD) {
 		if (new == TCP_CLOSE)
 			left_unheld(sk, life, old);

@@ -27,7 +27,7 @@ static __always_inline void settle_tcp(struct life *life, struct sock *sk, __u64
 /* The iterator hands out values that the verifier lets nobody index: look them up. */
 static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *key)
 {
-	__u64 now = bpf_ktime_get_boot_ns(), cookie;
+	__u64 now = bpf_ktime_get_boot_ns(), cookie, at;
 	bool held, udp, same;
 	struct life *life;
 	struct sock *sk;
@@ -38,13 +38,14 @@ static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *
 	life = bpf_map_lookup_elem(&sockets, &cookie);
 	if (!life)
 		return 0;
+	at = began(life);
 	sk = (struct sock *)life->sk;
 	held = life->phase == PHASE_HELD || life->phase == PHASE_SHARED;
 	udp = life->hold.proto == IPPROTO_UDP;
 	same = is_same(sk, cookie);
 	if (held && same && BPF_CORE_READ(sk, __sk_common.skc_num) != life->hold.port) {
 		if (udp && !exact && !life->hold.unclosed) { /* as in current_life() */
-			finish(life, REASON_DISCONNECTED, now);
+			finish(life, cookie, at, REASON_DISCONNECTED, now);
 			return 0;
 		}
 		same = false;
@@ -56,11 +57,11 @@ static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *
 	}
 	if (!held)
 		return 0;
-	if (udp && settle_udp(&life->hold, sk, false) && want_states)
+	if (udp && settle_udp(life, cookie, at, sk, false) && want_states)
 		emit(KIND_STATE, REASON_NONE, now, &life->hold);
 	if (!udp)
 		settle_tcp(life, sk, now);
-	tell(meta, KIND_HELD, &life->hold, now);
+	tell_held(meta, &sockets, &cookie, &life->hold, now);
 	return 0;
 }
 
@@ -94,6 +95,6 @@ static __always_inline int call_tw(struct bpf_iter_meta *meta, const struct tw_k
 	if (!life->claimed || life->shared) /* the full socket tells, or look_tw takes it in */
 		return 0;
 	settle_tw(life, tw, now);
-	tell(meta, KIND_HELD, &life->hold, now);
+	tell_held(meta, &time_waits, &key, &life->hold, now);
 	return 0;
 }

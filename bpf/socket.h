@@ -57,12 +57,17 @@ static __always_inline void put_ipv6(__u8 *addr, struct bpf_sock_addr *ctx)
 	word[3] = ctx->user_ip6[3];
 }
 
-static __always_inline void read_src(struct hold *h, struct sock_common *skc, bool btf)
+static __always_inline void read_local(__u8 *addr, struct sock_common *skc, bool btf)
 {
 	if (READ(skc, skc_family) == AF_INET)
-		put_ipv4(h->src, READ(skc, skc_rcv_saddr));
+		put_ipv4(addr, READ(skc, skc_rcv_saddr));
 	else
-		bpf_probe_read_kernel(h->src, sizeof(h->src), &skc->skc_v6_rcv_saddr);
+		bpf_probe_read_kernel(addr, sizeof(struct in6_addr), &skc->skc_v6_rcv_saddr);
+}
+
+static __always_inline void read_src(struct hold *h, struct sock_common *skc, bool btf)
+{
+	read_local(h->src, skc, btf);
 }
 
 static __always_inline void read_dst(struct hold *h, struct sock_common *skc, bool btf)

@@ -1,16 +1,30 @@
 /* UDP: ports taken by connect() and by sends, and every release. */
 #pragma once
 
-#include "hold.h"
+#include "question.h"
 
-/* A port was asked for and there is none: the search failed, or, after connect(), the
- * port came and went with connect(AF_UNSPEC) before anybody looked. */
-static __always_inline void udp_failed(struct life *life, struct sock *sk)
+/* connect() asked for a port and there is none: the search failed, or the port came and
+ * went with connect(AF_UNSPEC). In between an iterator may have seen it. */
+static __always_inline void connect_came_to_nothing(struct life *life, struct sock *sk, __u64 now)
 {
-	if (life->phase == PHASE_CLAIMED || (life->phase == PHASE_CONNECTING && was_connected(sk)))
-		forget(life);
-	else
-		fail(life, sk, false, life->phase == PHASE_BINDING ? EADDRINUSE : EAGAIN);
+	__u64 cookie = id_of(sk, false), at = began(life);
+
+	if (!advance(life, cookie, at, PHASE_CONNECTING, PHASE_OVER))
+		finish(life, cookie, at, REASON_DISCONNECTED, now);
+	else if (!was_connected(sk))
+		fail(life, sk, false, EAGAIN);
+}
+
+/* A port was asked for and there is none. */
+static __always_inline void udp_failed(struct life *life, struct sock *sk, __u64 now)
+{
+	switch (life->phase) {
+	case PHASE_BINDING:
+		fail(life, sk, false, EADDRINUSE);
+		return;
+	case PHASE_CONNECTING:
+		connect_came_to_nothing(life, sk, now);
+	}
 }
 
 /* Before connect(): an unbound socket gets its port right after this hook, and no hook
@@ -43,7 +57,7 @@ static __always_inline int udp_connecting(struct bpf_sock_addr *ctx, int family)
 		return 1;
 	}
 	if (life)
-		udp_failed(life, sk);
+		udp_failed(life, sk, now);
 	ask(&fresh, sk, PHASE_CONNECTING, bpf_get_socket_cookie(ctx), PATH_UDP_CONNECT, now);
 	read_socket(&fresh.hold, sk, false);
 	if (wants_netns(fresh.hold.netns) && remember(&fresh))
@@ -56,6 +70,7 @@ static __always_inline void udp_autobound(struct life *asked, struct sock *sk, b
 					  __u64 cookie, __u64 now)
 {
 	__u8 sk_state = READ(&sk->__sk_common, skc_state);
+	__u64 at = asked ? began(asked) : 0;
 	struct life fresh = {}, *over;
 
 	begin(&fresh, asked, sk, btf, asked ? PATH_UDP_CONNECT : PATH_UDP_SEND,
@@ -68,14 +83,11 @@ static __always_inline void udp_autobound(struct life *asked, struct sock *sk, b
 			forget(asked);
 	} else if (!asked) { /* two threads may send at once, and both come here */
 		over = bpf_map_lookup_elem(&sockets, &cookie);
-		if (!over || advance(over, PHASE_OVER, PHASE_CLAIMED))
+		if (!over || advance(over, cookie, began(over), PHASE_OVER, PHASE_CLAIMED))
 			assign_if(&fresh, over ? BPF_ANY : BPF_NOEXIST);
-	} else if (claim(asked)) {
+	} else if (advance(asked, cookie, at, PHASE_CONNECTING, PHASE_CLAIMED)) {
 		assign(&fresh);
-	} else { /* an iterator is telling of it */
-		fresh.phase = PHASE_HELD;
-		remember(&fresh);
-	}
+	} /* else an iterator has just told of it */
 }
 
 /* In sendto() of an unconnected socket, after the autobind: udp_sendmsg(). */
@@ -161,7 +173,7 @@ static __always_inline void send_failed(struct sock *sk, int error)
 /* The last descriptor of a socket is closed. TCP's ports live on; UDP's go now. */
 static __always_inline int closing(struct bpf_sock *ctx)
 {
-	__u64 now, cookie;
+	__u64 now, cookie, at;
 	struct life *life;
 	struct sock *sk;
 	__u16 num;
@@ -175,19 +187,18 @@ static __always_inline int closing(struct bpf_sock *ctx)
 		return 1;
 	now = bpf_ktime_get_boot_ns();
 	num = BPF_CORE_READ(sk, __sk_common.skc_num);
-	if (!num && life->phase < PHASE_OVER) {
-		udp_failed(life, sk);
-		return 1;
-	}
 	life = current_life(sk, false, num, now);
-	if (num && (!life || life->phase == PHASE_CONNECTING || life->phase == PHASE_CLAIMED) &&
-	    !is_explicit(sk, false)) {
+	if (!num && life) {
+		udp_failed(life, sk, now);
+		life = NULL;
+	} else if (num && (!life || life->phase == PHASE_CONNECTING) && !is_explicit(sk, false)) {
 		udp_autobound(life, sk, false, bpf_get_socket_cookie(ctx), now);
 		life = life_of(sk, false);
 	}
 	if (life && life->phase == PHASE_HELD) {
-		settle_udp(&life->hold, sk, false);
-		finish(life, REASON_CLOSED, now);
+		at = began(life);
+		settle_udp(life, cookie, at, sk, false);
+		finish(life, cookie, at, REASON_CLOSED, now);
 	}
 	bpf_map_delete_elem(&sockets, &cookie);
 	return 1;

@@ -80,7 +80,7 @@ func TestHangUpRenewsTheRecording(t *testing.T) {
 			}
 			all := append(old, now...)
 			end := all[len(all)-1].End
-			if end == nil || end.Lost != 0 && !areHidden(t, all) || int(end.Released) != len(first)+len(second) {
+			if end == nil || end.Lost != 0 && !isKernels(t, all) || int(end.Released) != len(first)+len(second) {
 				t.Errorf("the end says %+v", end)
 			}
 			if n := len(c.own(all, lifetime.Release)); n != len(first)+len(second) {

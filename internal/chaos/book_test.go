@@ -32,7 +32,7 @@ type book struct {
 	atEnd    uint64
 	vanished uint64
 	lost     uint64 // events
-	hidden   uint64 // of them, by the kernel
+	unseen   uint64 // of them, those that the kernel showed to no hook
 	records  uint64
 	end      *lifetime.EndInfo
 }
@@ -174,8 +174,8 @@ func (b *book) take(r *lifetime.Record) {
 		}
 	case lifetime.Lost:
 		b.lost += r.Lost.Events
-		if r.Lost.Where == "hidden" {
-			b.hidden += r.Lost.Events
+		if r.Lost.Where == "hidden" || r.Lost.Where == "recursion" {
+			b.unseen += r.Lost.Events
 		}
 	case lifetime.End:
 		b.end = r.End

@@ -22,13 +22,6 @@ type bpfCancelled struct {
 	Life  bpfTwLife
 }
 
-type bpfClaim struct {
-	_      structs.HostLayout
-	Cookie uint64
-	Born   uint64
-	Phase  uint64
-}
-
 type bpfEvent struct {
 	_    structs.HostLayout
 	Time uint64
@@ -103,7 +96,10 @@ type bpfLife struct {
 	Phase  uint32
 	Reason uint32
 	Amiss  uint32
-	Pad    uint32
+	Lock   struct {
+		_   structs.HostLayout
+		Val uint32
+	}
 }
 
 type bpfListener struct {
@@ -125,7 +121,7 @@ type bpfOwner struct {
 type bpfScratch struct {
 	_     structs.HostLayout
 	Event bpfEvent
-	Life  bpfLife
+	Life  [31]uint64
 	Tw    bpfTwLife
 }
 
@@ -196,7 +192,6 @@ const (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapCancels           = "cancels"
-	bpfMapClaims            = "claims"
 	bpfMapEvents            = "events"
 	bpfMapHandledEvents     = "handled_events"
 	bpfMapListeners         = "listeners"
@@ -386,7 +381,6 @@ type bpfProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
 	Cancels       *ebpf.MapSpec `ebpf:"cancels"`
-	Claims        *ebpf.MapSpec `ebpf:"claims"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	HandledEvents *ebpf.MapSpec `ebpf:"handled_events"`
 	Listeners     *ebpf.MapSpec `ebpf:"listeners"`
@@ -450,7 +444,6 @@ func (o *bpfObjects) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
 	Cancels       *ebpf.Map `ebpf:"cancels"`
-	Claims        *ebpf.Map `ebpf:"claims"`
 	Events        *ebpf.Map `ebpf:"events"`
 	HandledEvents *ebpf.Map `ebpf:"handled_events"`
 	Listeners     *ebpf.Map `ebpf:"listeners"`
@@ -467,7 +460,6 @@ type bpfMaps struct {
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Cancels,
-		m.Claims,
 		m.Events,
 		m.HandledEvents,
 		m.Listeners,

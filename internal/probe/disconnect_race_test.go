@@ -53,6 +53,9 @@ func TestLookRacesWithDisconnect(t *testing.T) {
 	if err := p.Drain(handle); err != nil {
 		t.Fatal(err)
 	}
+	if losses, err := p.NewLosses(); err != nil || losses.Total() != 0 {
+		t.Errorf("%+v lost: %v", losses, err)
+	}
 	if len(begun) != turns || len(over) != turns {
 		t.Errorf("%d began and %d ended, want %d", len(begun), len(over), turns)
 	}

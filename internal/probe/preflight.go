@@ -31,13 +31,14 @@ func Preflight(set Set) error {
 	return nil
 }
 
-// checkAge tells kernels that are too old for the stable set. What it needs came with
-// socket cookies in tracing programs: atomic instructions that return what was there.
+// checkAge tells kernels that are too old for the stable set: it needs socket cookies
+// (5.12) and locks (bpf_tracing_func_proto, 5.15) in tracing programs. Of the long-term
+// kernels the first tells it.
 func checkAge() error {
 	if cookies, err := hasCookies(); err != nil || cookies {
 		return err
 	}
-	return errors.New("the stable hook set needs Linux 5.12: take --hooks fentry or auto")
+	return errors.New("the stable hook set needs Linux 5.15: take --hooks fentry or auto")
 }
 
 func checkSystem() error {
