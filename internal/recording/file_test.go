@@ -89,6 +89,7 @@ type contents struct {
 	ids    []int
 	lost   []int // records missing, each place
 	torn   bool
+	ended  bool // the last record is the end
 }
 
 func (c *contents) missing() (sum int) {
@@ -116,6 +117,7 @@ func contentsOf(t *testing.T, path string) *contents {
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
+		c.ended = rec.Type == lifetime.End
 		switch rec.Type {
 		case lifetime.Start:
 			c.starts = append(c.starts, rec.Start.Part)

@@ -2,6 +2,7 @@ package recording
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"sync"
 	"time"
@@ -59,15 +60,19 @@ func (n *notices) end(missing uint64) {
 		n.open, n.told = false, missing
 	}
 	n.mu.Unlock()
-	switch {
-	case !tell:
-	case since == 0:
-		n.say("recording again: no records are missing")
-	case since == 1:
-		n.say("recording again: 1 record is missing")
-	default:
-		n.say("recording again: %d records are missing", since)
+	if tell {
+		n.say("recording again: %s", missingOf(since))
 	}
+}
+
+func missingOf(n uint64) string {
+	switch n {
+	case 0:
+		return "no records are missing"
+	case 1:
+		return "1 record is missing"
+	}
+	return fmt.Sprintf("%d records are missing", n)
 }
 
 // until says what ends a hole of this cause.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +89,44 @@ func TestDiskFullThenFree(t *testing.T) {
 			// It may have fitted a few more before there was room: those say no more.
 			if got := h.all(); len(got) != 2 || !strings.HasPrefix(got[1], "recording again: ") {
 				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// After an end record that found no room there is no recording again: what is missing at
+// its end only the error can tell.
+func TestNothingFollowsTheEnd(t *testing.T) {
+	for _, name := range forms {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			f, h := create(t, path, Options{})
+			var full atomic.Bool
+			onDisk := f.k.part.write
+			f.k.part.write = func(b []byte) (int, error) {
+				if full.Load() {
+					return 0, unix.ENOSPC
+				}
+				return onDisk(b)
+			}
+			begin(t, f)
+			write(t, f, 0, 100)
+			f.Settle()
+			full.Store(true)
+			if err := f.Write(&lifetime.Record{Type: lifetime.End, End: &lifetime.EndInfo{}}); err != nil {
+				t.Fatal(err)
+			}
+			f.Flush()
+			eventually(t, "the end is given up", func() bool { return h.have("no space left on device") })
+			full.Store(false)
+			time.Sleep(2 * interval) // what is done each second is to leave it alone
+			err := f.Close()
+			c := contentsOf(t, path)
+			if c.torn || c.ended || len(c.ids) != 100 || len(c.lost) != 0 {
+				t.Errorf("torn %v, ended %v, %d lifetimes, lost %v", c.torn, c.ended, len(c.ids), c.lost)
+			}
+			if err == nil || !strings.Contains(err.Error(), "1 record is missing at its end") {
+				t.Error(err)
 			}
 		})
 	}

@@ -33,6 +33,7 @@ type keeper struct {
 	pending tally // of the present frame
 	removed bool  // part has no name any more
 	asked   bool  // to reopen
+	ended   bool  // what was to come last was put: whatever that left out is missing for good
 	notices notices
 
 	limit   int64 // the size at which to rotate
@@ -114,7 +115,10 @@ func (k *keeper) take(b *batch) {
 	}
 	k.hole.open += b.lost
 	settled := b.settled
-	k.put(b.data, b.last || settled != nil)
+	if !k.ended || len(b.data) > 0 {
+		k.put(b.data, b.last || settled != nil)
+	}
+	k.ended = k.ended || b.last
 	k.q.give(b)
 	if settled == nil {
 		return
@@ -139,7 +143,7 @@ func (k *keeper) lookAfter() {
 		k.dropFrame(err)
 		k.handle(err)
 	}
-	if k.hole.err != nil || errors.Is(err, errCut) {
+	if !k.ended && (k.hole.err != nil || errors.Is(err, errCut)) {
 		k.put(nil, true)
 	}
 	if !k.part.whole() && k.part.z.age() >= frameAge/2 {
@@ -159,7 +163,7 @@ func (k *keeper) finish() {
 	case k.removed:
 		k.err = fmt.Errorf("recording %q was removed while it was written: what was recorded is gone", k.path)
 	case k.hole.open > 0:
-		k.err = fmt.Errorf("writing recording %q: %d records are missing at its end: %w", k.path, k.hole.open, k.hole.err)
+		k.err = fmt.Errorf("writing recording %q: %s at its end: %w", k.path, missingOf(k.hole.open), k.hole.err)
 	case k.hole.err != nil:
 		k.err = fmt.Errorf("writing recording %q: %w", k.path, k.hole.err)
 	case err != nil:
