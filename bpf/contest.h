@@ -44,19 +44,17 @@ static __always_inline bool advance(struct life *life, __u64 cookie, __u64 at, _
 static __always_inline void finish(struct life *life, __u64 cookie, __u64 at, __u8 reason, __u64 now)
 {
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	bool won;
 
-	if (e)
-		fill(e, KIND_RELEASE, reason, now, &life->hold, 0);
-	won = advance(life, cookie, at, PHASE_HELD, PHASE_OVER);
 	if (!e) {
-		if (won)
+		if (advance(life, cookie, at, PHASE_HELD, PHASE_OVER))
 			lose(LOSS_RING);
-	} else if (won) {
-		submit(e);
-	} else {
-		discard(e);
+		return;
 	}
+	fill(e, KIND_RELEASE, reason, now, &life->hold, 0);
+	if (advance(life, cookie, at, PHASE_HELD, PHASE_OVER))
+		submit(e);
+	else
+		discard(e);
 }
 
 /* The life of a socket that has the port num now. UDP gives its port up in
