@@ -97,6 +97,9 @@ func (b *Book) Observe(r *lifetime.Record, next func(*lifetime.Record)) {
 		if r.Hold.Assigned != 0 {
 			f = flow{released: 1, held: r.Hold.HeldFor()}
 		}
+		if r.Hold.States[event.TimeWait] > 0 {
+			f.expired = 1
+		}
 		b.count(r.Hold, f)
 	case lifetime.Failure:
 		b.fail(r, next)

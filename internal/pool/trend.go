@@ -20,10 +20,11 @@ type flow struct {
 	assigned int
 	released int           // of those whose beginning was seen
 	held     time.Duration // by them
+	expired  int           // released from TIME_WAIT
 }
 
 func (f flow) plus(g flow) flow {
-	return flow{f.assigned + g.assigned, f.released + g.released, f.held + g.held}
+	return flow{f.assigned + g.assigned, f.released + g.released, f.held + g.held, f.expired + g.expired}
 }
 
 // info puts a pool's use and its trend into a record. The trend is that of the period
@@ -48,25 +49,16 @@ func (b *Book) info(k Key, u use) *lifetime.PoolInfo {
 	}
 	info.AssignRate = float64(f.assigned) / elapsed
 	if p.began != nil {
-		info.Exhausts = exhausts(p.began.inUse(k), u, elapsed)
+		t := trend{elapsed: b.now.Sub(p.since), before: p.began.use(k), now: u, expired: f.expired}
+		info.Exhausts = t.exhausts()
 	}
 	return info
 }
 
-// inUse returns the use of a pool, zero in a namespace that was empty.
-func (c *census) inUse(k Key) int {
+// use returns the use of a pool, none in a namespace that was empty.
+func (c *census) use(k Key) use {
 	if s, ok := c.spaces[k.NetNS]; ok && s.rng != nil {
-		return s.use(k).inUse
+		return s.use(k)
 	}
-	return 0
-}
-
-// exhausts returns when a pool will be full if it goes on as in the seconds elapsed.
-func exhausts(before int, u use, elapsed float64) time.Duration {
-	growth := float64(u.inUse-before) / elapsed
-	free := max(u.usable-u.inUse, 0)
-	if growth <= 0 {
-		return -1
-	}
-	return time.Duration(float64(free) / growth * float64(time.Second))
+	return use{}
 }
