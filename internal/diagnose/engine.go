@@ -1,19 +1,185 @@
 package diagnose
 
-import "porttrace/internal/lifetime"
+import (
+	"time"
 
-// Engine gathers evidence from the records of one host, live or recorded, in bounded
-// memory. It is a pipeline.Sink, for one goroutine.
-type Engine struct{}
+	"porttrace/internal/event"
+	"porttrace/internal/ktime"
+	"porttrace/internal/lifetime"
+	"porttrace/internal/pool"
+)
+
+// The evidence is judged every interval, by the records' own time, and sooner when ports
+// cannot be had where they could before.
+const (
+	interval = 5 * time.Second
+	shortest = time.Second
+)
+
+// Engine gathers evidence from the records of one host, live or recorded. Its memory
+// grows with what is held at a time, with the pools in use, and with their owners, and
+// not with what has been. It is a pipeline.Sink, for one goroutine.
+type Engine struct {
+	now     ktime.Wall
+	judged  ktime.Wall // when that was last
+	due     ktime.Wall // when it is time to
+	live    bool       // somebody else says when
+	ranges  map[uint32]lifetime.Range
+	holds   map[uint64]*holding
+	places  map[pool.Key]*place
+	parties map[partyKey]*party
+	fixed   map[fixedPort]*giveaway
+	found   map[mark]*scored // the strongest of each finding so far
+	fresh   []mark           // found or raised since the last call of Fresh
+	current map[mark]bool    // of the last judgement
+}
 
 // New returns an engine that has seen nothing.
-func New() *Engine { return &Engine{} }
+func New() *Engine {
+	return &Engine{
+		ranges:  map[uint32]lifetime.Range{},
+		holds:   map[uint64]*holding{},
+		places:  map[pool.Key]*place{},
+		parties: map[partyKey]*party{},
+		fixed:   map[fixedPort]*giveaway{},
+		found:   map[mark]*scored{},
+	}
+}
+
+// NewLive returns one for the live kernel: nothing is judged before Judge is called.
+func NewLive() *Engine {
+	e := New()
+	e.live = true
+	return e
+}
 
 // Write takes a record. It keeps nothing of r. The error is always nil.
-func (e *Engine) Write(r *lifetime.Record) error { return nil }
+func (e *Engine) Write(r *lifetime.Record) error {
+	e.now = max(e.now, r.Time)
+	switch r.Type {
+	case lifetime.Start:
+		for _, rng := range r.Start.Pools {
+			e.ranges[rng.NetNS] = rng
+		}
+	case lifetime.HeldAtStart, lifetime.Assign:
+		e.take(r.Hold, r.Type == lifetime.Assign)
+	case lifetime.State, lifetime.HeldAtEnd:
+		e.See(r.Hold)
+	case lifetime.Release:
+		e.release(r.Hold, r.Reason)
+	case lifetime.Failure:
+		e.fail(r.Failure, r.Time)
+	case lifetime.Pool:
+		e.level(r.Pool)
+	}
+	if !e.live && (r.Type == lifetime.End || e.now >= e.due) {
+		e.Judge(e.now)
+	}
+	return nil
+}
+
+// Due says whether it is time to judge, and whether the states of the holds matter then:
+// whoever can should have them seen before.
+func (e *Engine) Due(now ktime.Wall) (judge, states bool) {
+	if now < e.due {
+		return false, false
+	}
+	for _, p := range e.places {
+		if p.stressed() >= notable {
+			return true, true
+		}
+	}
+	return true, false
+}
+
+// Judge looks at all the evidence as it stands now, and keeps the strongest of each
+// finding: what was bad an hour ago is worth telling in a report.
+func (e *Engine) Judge(now ktime.Wall) {
+	e.now = max(e.now, now)
+	e.judged, e.due = e.now, e.now+ktime.Wall(interval)
+	e.judge()
+}
 
 // Flush does nothing.
 func (e *Engine) Flush() error { return nil }
 
-// Findings returns what the records so far prove, symptoms first, then by severity.
-func (e *Engine) Findings() []Finding { return nil }
+// See takes in how a hold stands now. Records do not tell each state: whoever follows the
+// live kernel shows every hold from time to time.
+func (e *Engine) See(h *lifetime.Hold) {
+	held := e.holds[h.ID]
+	if held == nil {
+		e.take(h, false)
+		held = e.holds[h.ID]
+	}
+	held.state, held.known = h.State, true
+	held.inState, held.seen = h.States[h.State], e.now
+	if k := pool.KeyOf(h); k != held.stake.place.key { // connect() after bind(): another destination
+		held.connected = held.connected || h.Dst.IsValid()
+	}
+}
+
+func (e *Engine) take(h *lifetime.Hold, assigned bool) {
+	s := e.stake(h)
+	s.live++
+	s.place.live++
+	if assigned {
+		s.assigned++
+		s.place.measure(h.Search, e.usable(s.place))
+	}
+	e.holds[h.ID] = &holding{
+		stake: s, path: h.Path, port: h.Port, first: e.now - ktime.Wall(h.HeldFor()),
+		connected: h.Dst.IsValid(),
+	}
+	e.takeFixed(h)
+}
+
+func (e *Engine) release(h *lifetime.Hold, reason event.Reason) {
+	held := e.holds[h.ID]
+	if held == nil { // its beginning was lost
+		e.take(h, false)
+		held = e.holds[h.ID]
+	}
+	delete(e.holds, h.ID)
+	s := held.stake
+	s.live--
+	s.place.live--
+	s.released++
+	for state, d := range h.States {
+		s.spent[state] += d
+	}
+	if reason == event.TimedOut && h.States[event.SynSent] > 0 {
+		s.unanswered++
+	}
+	e.releaseFixed(h)
+	if s.live == 0 {
+		e.forget(s)
+	}
+}
+
+// level takes a pool's own record.
+func (e *Engine) level(info *lifetime.PoolInfo) {
+	p := e.place(pool.Key{NetNS: info.NetNS, Proto: info.Proto, Src: info.Src, Dst: info.Dst})
+	if p.told && e.now.Sub(p.toldAt) >= interval {
+		p.before = p.latest
+	}
+	p.latest, p.told, p.toldAt = *info, true, e.now
+	if share(info.InUse, info.Usable) >= share(p.worst.InUse, p.worst.Usable) {
+		p.worst = *info
+	}
+}
+
+// usable is how many ports a pool may use, as far as it is known, else 0.
+func (e *Engine) usable(p *place) int {
+	if p.told {
+		return p.latest.Usable
+	}
+	return e.ranges[p.key.NetNS].Usable
+}
+
+// share is a part of a whole, from 0 to 1, and 0 of nothing.
+func share(part, whole int) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return min(float64(max(part, 0))/float64(whole), 1)
+}

@@ -1,0 +1,46 @@
+package diagnose
+
+import (
+	"porttrace/internal/event"
+	"porttrace/internal/lifetime"
+)
+
+// fixedPort is a port that a program asks for by number.
+type fixedPort struct {
+	netns uint32
+	proto event.Proto
+	port  uint16
+}
+
+// giveaway is what happens to such a port: others get it from the kernel while its
+// owner does not have it.
+type giveaway struct {
+	owner *party // who asks for it
+	taker *party // who got it last
+	held  int    // by its owner, now
+	given int    // times
+}
+
+// takeFixed follows a port that its owner asked for, or got though another asks for it.
+func (e *Engine) takeFixed(h *lifetime.Hold) {
+	k := fixedPort{h.NetNS, h.Proto, h.Port}
+	g := e.fixed[k]
+	switch {
+	case h.Path == event.Explicit:
+		if g == nil && len(e.fixed) < maxPlaces {
+			g = &giveaway{}
+			e.fixed[k] = g
+		}
+		if g != nil {
+			g.owner, g.held = e.party(&h.Owner), g.held+1
+		}
+	case g != nil && g.held == 0:
+		g.taker, g.given = e.party(&h.Owner), g.given+1
+	}
+}
+
+func (e *Engine) releaseFixed(h *lifetime.Hold) {
+	if g := e.fixed[fixedPort{h.NetNS, h.Proto, h.Port}]; g != nil && h.Path == event.Explicit {
+		g.held = max(g.held-1, 0)
+	}
+}

@@ -1,0 +1,106 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"porttrace/internal/event"
+)
+
+const (
+	// memory is how far back growth is looked at, leakTime how long it lasts before it is
+	// called a leak: a service that starts has its connections sooner.
+	memory   = time.Minute
+	leakTime = 15 * time.Second
+	// leakShare of the ports in use are a leak's before it is told.
+	leakShare = 0.1
+)
+
+// lasting is how many ports of a stake do not come back by themselves.
+func (s *stake) lasting(m *mix) int {
+	if m.known() > 0 {
+		return m.known() - m.states[event.TimeWait] + m.unknown
+	}
+	return int(float64(m.unknown) * (1 - share(s.place.latest.TimeWait, s.place.latest.InUse)))
+}
+
+// grow remembers how many they are.
+func (c *court) grow(s *stake, m *mix) {
+	if s.live < few {
+		s.growth = nil
+		return
+	}
+	s.growth = append(s.growth, sample{c.now, s.lasting(m)})
+	for len(s.growth) > 1 && c.now.Sub(s.growth[1].at) >= memory {
+		s.growth = s.growth[1:]
+	}
+}
+
+// leak tells of a party that takes ports and gives none back: what it holds grows
+// from look to look, or it has filled the pool like that.
+func (c *court) leak(s *stake, m *mix) {
+	lasting, usable := s.lasting(m), c.usable(s.place)
+	held := m.states[event.Established] + m.states[event.Bound]
+	if lasting < few || share(lasting, usable) < leakShare || 2*held < lasting {
+		return
+	}
+	spread := spreadOf(m.first)
+	grown, steady := s.grown()
+	if !(steady && grown >= max(few, int(0.05*float64(usable)))) &&
+		!(s.place.exhausted() != nil && share(lasting, usable) >= busy && spread >= leakTime && 10*s.released <= s.assigned) {
+		return
+	}
+	age := median(m.first)
+	c.putOf(LeakEstablished, s, scored{Finding: Finding{
+		Severity: Warning,
+		Title: fmt.Sprintf("ports are taken and not given back: %s held %s, half of them for over %s, %s more in the last %s%s",
+			grouped(lasting), where(s.place.key), rough(age), grouped(grown), rough(s.watched()), by(s)),
+		Evidence: []Number{
+			{"ports", float64(lasting)},
+			{"in_use", float64(s.place.inUse())},
+			{"usable", float64(usable)},
+			{"grown", float64(grown)},
+			{"grown_in_ns", float64(s.watched())},
+			{"median_age_ns", float64(age)},
+			{"assigned", float64(s.assigned)},
+			{"released", float64(s.released)},
+		},
+		Remedy: "close what is no longer used: a client made for each request instead of once, a response body that is not closed, a pool without a limit or an idle timeout; restarting the program frees the ports",
+	}, weight: share(lasting, s.place.inUse())})
+}
+
+// spreadOf is the time between the first and the last of most of them.
+func spreadOf(ages []time.Duration) time.Duration {
+	if len(ages) == 0 {
+		return 0
+	}
+	median(ages) // sorts
+	return ages[len(ages)*19/20] - ages[len(ages)/20]
+}
+
+// grown is how much there is more than at the beginning of what is remembered, and
+// whether that came step by step, over leakTime at the least, and goes on.
+func (s *stake) grown() (grown int, steady bool) {
+	if len(s.growth) == 0 {
+		return 0, false
+	}
+	first, last := s.growth[0], s.growth[len(s.growth)-1]
+	grown = last.lasting - first.lasting
+	steps := 0
+	for i := 1; i < len(s.growth); i++ {
+		if s.growth[i].lasting < s.growth[i-1].lasting {
+			return grown, false
+		}
+		if s.growth[i].lasting > s.growth[i-1].lasting {
+			steps++
+		}
+	}
+	return grown, steps >= 3 && 4*steps >= 3*(len(s.growth)-1) && last.at.Sub(first.at) >= leakTime
+}
+
+func (s *stake) watched() time.Duration {
+	if len(s.growth) == 0 {
+		return 0
+	}
+	return s.growth[len(s.growth)-1].at.Sub(s.growth[0].at)
+}

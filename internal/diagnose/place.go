@@ -1,0 +1,119 @@
+package diagnose
+
+import (
+	"time"
+
+	"porttrace/internal/event"
+	"porttrace/internal/ktime"
+	"porttrace/internal/lifetime"
+	"porttrace/internal/pool"
+)
+
+// Beyond so many places those that stand empty, and never failed, are forgotten: a crawler
+// makes one for every destination.
+const maxPlaces = 1 << 15
+
+// place is what is known of a pool.
+type place struct {
+	key    pool.Key
+	live   int
+	hot    bool // its holds are worth a look
+	stakes map[*party]*stake
+
+	told           bool
+	toldAt         ktime.Wall
+	latest, before lifetime.PoolInfo // pool records, the last and one some seconds earlier
+	worst          lifetime.PoolInfo // the fullest
+
+	failures map[lifetime.Cause]*failed
+	searches [2]durations // by whether less than half of the ports were in use
+}
+
+// stake is what a party has to do with a place.
+type stake struct {
+	place *place
+	party *party
+
+	live, assigned, released int
+	unanswered               int                         // connect() timed out
+	spent                    [event.States]time.Duration // by what was released
+	growth                   []sample
+}
+
+// sample is how many ports a share held at a time that do not come back by themselves.
+type sample struct {
+	at      ktime.Wall
+	lasting int
+}
+
+// holding is a port that is held.
+type holding struct {
+	stake     *stake
+	path      event.Path
+	port      uint16
+	state     event.State
+	known     bool // state is
+	connected bool
+	first     ktime.Wall
+	seen      ktime.Wall
+	inState   time.Duration // when seen
+}
+
+// age is how long it has been in its state.
+func (h *holding) age(now ktime.Wall) time.Duration { return h.inState + now.Sub(h.seen) }
+
+func (e *Engine) stake(h *lifetime.Hold) *stake {
+	p, who := e.place(pool.KeyOf(h)), e.party(&h.Owner)
+	s := p.stakes[who]
+	if s == nil {
+		s = &stake{place: p, party: who}
+		p.stakes[who] = s
+	}
+	return s
+}
+
+func (e *Engine) place(k pool.Key) *place {
+	p := e.places[k]
+	if p == nil {
+		if len(e.places) >= maxPlaces {
+			e.sweep()
+		}
+		p = &place{key: k, stakes: map[*party]*stake{}}
+		e.places[k] = p
+	}
+	return p
+}
+
+// sweep forgets places that prove nothing.
+func (e *Engine) sweep() {
+	for k, p := range e.places {
+		if p.live == 0 && len(p.failures) == 0 && !p.told {
+			delete(e.places, k)
+		}
+	}
+}
+
+// forget drops a share that holds nothing, where there are many.
+func (e *Engine) forget(s *stake) {
+	if len(s.place.stakes) > 64 && len(s.place.failures) == 0 {
+		delete(s.place.stakes, s.party)
+	}
+}
+
+// measure takes how long a search for a port took.
+func (p *place) measure(search time.Duration, usable int) {
+	if search < 0 || usable == 0 {
+		return
+	}
+	p.searches[min(2*p.live/usable, 1)].add(search)
+}
+
+// main is the share with the most of something, nil of nothing.
+func (p *place) main(of func(*stake) int) (top *stake) {
+	for _, s := range p.stakes {
+		if n := of(s); n > 0 && (top == nil || n > of(top) || n == of(top) && s.party.before(top.party)) {
+			top = s
+		}
+	}
+	return top
+}

@@ -1,0 +1,134 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"porttrace/internal/event"
+	"porttrace/internal/lifetime"
+)
+
+const (
+	// soon is how far ahead exhaustion is worth a warning.
+	soon = 5 * time.Minute
+	// sure is the use from which a forecast is believed.
+	sure = 0.4
+)
+
+// exhausted is what failed in a place for want of ports, nil if nothing did.
+func (p *place) exhausted() *failed {
+	for _, cause := range []lifetime.Cause{lifetime.RangeExhausted, lifetime.RangeReserved} {
+		if f := p.failures[cause]; f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// symptoms tells that ports cannot be had, or soon cannot.
+func (c *court) symptoms(p *place) {
+	if f := p.exhausted(); f != nil {
+		c.exhausted(p, f)
+		return
+	}
+	if !p.told || p.latest.Exhausts < 0 || p.latest.Exhausts > soon || share(p.latest.InUse, p.latest.Usable) < sure {
+		return
+	}
+	// a service that has just started takes its connections at once: a trend lasts
+	if p.before.Usable == 0 || p.before.Exhausts < 0 || p.before.InUse >= p.latest.InUse {
+		return
+	}
+	top := p.main(func(s *stake) int { return s.live })
+	left := p.latest.Exhausts - c.now.Sub(p.toldAt)
+	s := scored{Finding: Finding{
+		Severity: Warning,
+		Title: fmt.Sprintf("ports %s run out in %s: %s of %s in use, %.0f more a second%s", where(p.key), rough(max(left, 0)),
+			grouped(p.latest.InUse), grouped(p.latest.Usable), p.latest.AssignRate, by(top)),
+		Evidence: []Number{
+			{"exhausts_in_ns", float64(max(left, 0))},
+			{"in_use", float64(p.latest.InUse)},
+			{"usable", float64(p.latest.Usable)},
+			{"time_wait", float64(p.latest.TimeWait)},
+			{"assign_rate", p.latest.AssignRate},
+		},
+		Remedy: "see what it points to; until then fewer new connections a second, or more addresses to connect from or to, put it off",
+	}, weight: 1}
+	if left < time.Minute {
+		s.Severity = Critical
+	}
+	c.put(Exhausting, p, top, s)
+}
+
+// put adds a finding about a pool, and whom it concerns most.
+func (c *court) put(id ID, p *place, top *stake, s scored) {
+	key := p.key
+	s.Pool, s.netns, s.proto = &key, key.NetNS, key.Proto
+	if top != nil {
+		s.Culprit = top.party.culprit()
+	}
+	c.add(mark{id: id, pool: key}, s)
+}
+
+func (c *court) exhausted(p *place, f *failed) {
+	id := Exhausted
+	if p.key.Proto == event.UDP {
+		id = UDPExhausted
+	}
+	top := p.main(func(s *stake) int { return s.live })
+	evidence := []Number{{"failures", float64(f.n)}}
+	title := fmt.Sprintf("no free port %s: %s", where(p.key), times(f.n, call(f.worst.Path, p.key.Proto), f.worst.Errno))
+	if f.worst.InUse >= 0 && f.worst.Usable >= 0 {
+		evidence = append(evidence, Number{"in_use", float64(f.worst.InUse)}, Number{"usable", float64(f.worst.Usable)})
+		title += fmt.Sprintf("; %s of %s in use", grouped(f.worst.InUse), grouped(f.worst.Usable))
+		if waiting := c.waiting(p); waiting > 0 {
+			evidence = append(evidence, Number{"time_wait", float64(waiting)})
+			title += fmt.Sprintf(", %s of them in TIME_WAIT", grouped(waiting))
+		}
+		if top != nil && top.party.known && p.live > 0 {
+			part := 100 * share(top.live, p.live)
+			evidence = append(evidence, Number{"culprit_percent", part})
+			title += fmt.Sprintf(", %.0f %% of them%s", part, by(top))
+		}
+	}
+	if who := f.who(); who != nil && who.known {
+		title += ", failing: " + who.name()
+	}
+	c.put(id, p, top, scored{Finding: Finding{
+		Severity: Critical, Title: title, Evidence: evidence,
+		Remedy: "see what it points to; to get going at once, restart what holds the most ports, or widen net.ipv4.ip_local_port_range (ports of services that listen inside go to ip_local_reserved_ports first)",
+	}, weight: 1})
+}
+
+// waiting is how many ports of a place are in TIME_WAIT.
+func (c *court) waiting(p *place) int {
+	n := 0
+	for _, s := range p.stakes {
+		if m := c.mixes[s]; m != nil {
+			n += m.states[event.TimeWait]
+		}
+	}
+	if n == 0 && p.told {
+		n = p.latest.TimeWait
+	}
+	return n
+}
+
+// call names the system call that failed.
+func call(path event.Path, proto event.Proto) string {
+	switch path {
+	case event.Bind:
+		return "bind()"
+	case event.Listen:
+		return "listen()"
+	case event.UDPSend:
+		return "sendto()"
+	}
+	return "connect()"
+}
+
+func times(n int, call, errno string) string {
+	if n == 1 {
+		return fmt.Sprintf("a %s failed with %s", call, errno)
+	}
+	return fmt.Sprintf("%s %s failed with %s", grouped(n), call, errno)
+}
