@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"porttrace/internal/diagnose"
 	"porttrace/internal/filter"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
@@ -32,6 +33,7 @@ type tracer struct {
 	probe  *probe.Probe
 	live   *live.Source
 	book   *pool.Book
+	engine *diagnose.Engine
 	filter *filter.Stage   // nil: everything is shown
 	file   *recording.File // nil: the recording goes elsewhere or nowhere
 	renew  <-chan struct{} // a SIGHUP
@@ -47,6 +49,7 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 	t := &tracer{
 		env: e, config: config, renew: renew,
 		clock: ktime.NewClock(), owners: owner.NewResolver(), ranges: pool.NewRanges(),
+		engine: diagnose.NewLive(),
 	}
 	defer t.owners.Close()
 
@@ -194,6 +197,7 @@ func (t *tracer) run(ctx context.Context, sinks []pipeline.Sink) error {
 		t.writeStats()
 	}
 	t.sumUp()
+	t.sumUpFindings()
 	if t.failed != nil {
 		return t.failed
 	}
@@ -206,7 +210,7 @@ func (t *tracer) begin(emit func(*lifetime.Record)) error {
 	if err != nil {
 		return err
 	}
-	emit(&start)
+	t.observed(emit)(&start)
 	t.checkPIDs()
 	t.checkNetNS(start.Start.Pools)
 	if err := t.firstLook(start.Start.Pools, t.through(emit)); err != nil {
@@ -273,8 +277,8 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 			return err
 		}
 	}
-	t.book.Report(now, t.filtered(emit))
-	return nil
+	t.book.Report(now, t.observed(t.filtered(emit)))
+	return t.diagnose(now)
 }
 
 // renewIfAsked begins a new file after a SIGHUP, or ends the trace if there is none.
@@ -298,7 +302,7 @@ func (t *tracer) Stop() { t.live.Stop() }
 
 // through leads records through the pools, then the filter, to emit.
 func (t *tracer) through(emit func(*lifetime.Record)) func(*lifetime.Record) {
-	shown := t.filtered(emit)
+	shown := t.observed(t.filtered(emit))
 	return func(r *lifetime.Record) { t.book.Observe(r, shown) }
 }
 

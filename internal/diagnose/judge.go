@@ -115,7 +115,7 @@ func (c *court) add(m mark, s scored) {
 	if old == nil || s.Severity > old.Severity {
 		c.fresh = append(c.fresh, m)
 	}
-	if old == nil || m.id == Exhausting || s.Severity > old.Severity || s.Severity == old.Severity && s.weight >= old.weight {
+	if old == nil || isSymptom(m.id) || s.Severity > old.Severity || s.Severity == old.Severity && s.weight > old.weight {
 		c.found[m] = &s
 	}
 }

@@ -95,8 +95,18 @@ func (c *court) exhausted(p *place, f *failed) {
 	}
 	c.put(id, p, top, scored{Finding: Finding{
 		Severity: Critical, Title: title, Evidence: evidence,
-		Remedy: "see what it points to; to get going at once, restart what holds the most ports, or widen net.ipv4.ip_local_port_range (ports of services that listen inside go to ip_local_reserved_ports first)",
+		Remedy: c.firstAid(p),
 	}, weight: 1})
+}
+
+// firstAid is what gets a place going at once.
+func (c *court) firstAid(p *place) string {
+	what := "restarting what holds the most ports frees them"
+	if 2*c.waiting(p) >= p.inUse() {
+		what = "what is in TIME_WAIT comes back within a minute, if fewer connections are made"
+	}
+	return "see what it points to; to get going at once: " + what +
+		"; or widen net.ipv4.ip_local_port_range (ports of services that listen inside go to ip_local_reserved_ports first)"
 }
 
 // waiting is how many ports of a place are in TIME_WAIT.
