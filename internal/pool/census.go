@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"iter"
 	"net/netip"
 
 	"porttrace/internal/event"
@@ -29,19 +30,20 @@ type site struct {
 }
 
 type seat struct {
-	port     uint16
-	timeWait bool
+	port  uint16
+	state event.State
+	hold  int32 // its number in the order that Each tells them, from 0
 }
 
 func takeCensus(ranges *Ranges, holds Holds) *census {
 	c := &census{ranges: ranges, spaces: map[uint32]*space{}}
 	holds.Each(func(h *lifetime.Hold) {
+		taken := seat{h.Port, h.State, int32(c.holds)}
 		c.holds++
 		s := c.space(h.NetNS, h.Owner.PID)
 		if s.rng == nil || !s.rng.Contains(h.Port) || s.rng.IsReserved(h.Port) {
 			return
 		}
-		taken := seat{h.Port, h.State == event.TimeWait}
 		at := site{h.Proto, h.Src}
 		k := KeyOf(h)
 		s.draws[k] = append(s.draws[k], taken)
@@ -74,35 +76,47 @@ func (u use) share() float64 { return float64(u.inUse) / float64(max(u.usable, 1
 
 func (u use) isReported() bool { return u.usable > 0 && u.share() >= reportFrom }
 
-// use counts one pool, a port once however many sockets share it. connect() is kept
-// from the ports that have its tuple, and from those that bind() took on any address
-// (__inet_hash_connect: fastreuse). bind, listen and UDP are kept from every port that
-// anybody has on a conflicting address. The range must be known.
-func (s *space) use(k Key) use {
-	var busy, waiting portSet
-	if k.Dst.IsValid() {
-		mark(s.draws[k], &busy, &waiting)
-	} else {
+// seats returns what counts in a pool. connect() is kept from the ports that have its
+// tuple; bind, listen and UDP from every port that anybody has on a conflicting address.
+func (s *space) seats(k Key) iter.Seq[[]seat] {
+	return func(yield func([]seat) bool) {
+		if k.Dst.IsValid() {
+			yield(s.draws[k])
+			return
+		}
 		for at, seats := range s.sits {
-			if at.proto == k.Proto && conflicts(at.src, k.Src) {
-				mark(seats, &busy, &waiting)
+			if at.proto == k.Proto && conflicts(at.src, k.Src) && !yield(seats) {
+				return
 			}
 		}
 	}
-	u := use{usable: s.rng.Usable}
-	for i := range busy {
-		busy[i], waiting[i] = busy[i]|waiting[i], waiting[i]&^busy[i]
+}
+
+// occupied returns the ports in a pool that are in use, those of them that are only in
+// TIME_WAIT, and those it lacks: connect() is also kept from the ports that bind() took on
+// any address (__inet_hash_connect: fastreuse).
+func (s *space) occupied(k Key, taken, waiting, lacking *portSet) {
+	for seats := range s.seats(k) {
+		mark(seats, taken, waiting)
 	}
-	u.inUse, u.timeWait = busy.len(), waiting.len()
-	if k.Dst.IsValid() {
-		u.usable -= s.bound.without(&busy)
+	for i := range taken {
+		taken[i], waiting[i] = taken[i]|waiting[i], waiting[i]&^taken[i]
+		if k.Dst.IsValid() {
+			lacking[i] = s.bound[i] &^ taken[i]
+		}
 	}
-	return u
+}
+
+// use counts one pool, a port once however many sockets share it. The range must be known.
+func (s *space) use(k Key) use {
+	var taken, waiting, lacking portSet
+	s.occupied(k, &taken, &waiting, &lacking)
+	return use{inUse: taken.len(), usable: s.rng.Usable - lacking.len(), timeWait: waiting.len()}
 }
 
 func mark(seats []seat, busy, waiting *portSet) {
 	for _, taken := range seats {
-		if taken.timeWait {
+		if taken.state == event.TimeWait {
 			waiting.add(taken.port)
 		} else {
 			busy.add(taken.port)
