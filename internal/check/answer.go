@@ -18,7 +18,11 @@ func (l *look) tell() error {
 	if l.Most > 0 {
 		pools = pools[:min(len(pools), max(full, 1), l.Most)]
 	}
-	owners, err := l.ownersOf(view, pools)
+	owned := pools
+	if l.Most > 0 {
+		owned = pools[:min(len(pools), full)]
+	}
+	owners, err := l.ownersOf(view, owned)
 	if err != nil {
 		return err
 	}
@@ -85,10 +89,13 @@ func (l *look) ownersOf(view *pool.View, pools []pool.Standing) (map[uint32]life
 }
 
 func (l *look) describe(view *pool.View, p pool.Standing, owners map[uint32]lifetime.Owner) terminal.PoolAnswer {
-	evens := view.Evens(p.Key)
 	a := terminal.PoolAnswer{
 		Level: l.Of(p.InUse, p.Usable).String(), NetNS: p.NetNS, Proto: p.Proto, Src: p.Src, Dst: p.Dst,
-		InUse: p.InUse, Usable: p.Usable, EvenInUse: evens.InUse, EvenUsable: evens.Usable,
+		InUse: p.InUse, Usable: p.Usable,
+	}
+	if a.Level != OK.String() {
+		evens := view.Evens(p.Key)
+		a.EvenInUse, a.EvenUsable = evens.InUse, evens.Usable
 	}
 	first := map[uint16]event.State{} // of each port
 	counts := map[lifetime.Owner]int{}

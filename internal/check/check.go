@@ -23,7 +23,9 @@ type Options struct {
 	IPv4, IPv6 bool   // pools of which family are told
 	NetNS      uint32 // inode; 0: all that can be entered
 	Port       uint16 // to be told of; 0: none
-	Most       int    // pools told at most, of those that are not ok; 0: all pools there are
+	// Most is how many of the pools that are not ok are told, the fullest first; where all
+	// are ok, the fullest is, without owners. 0: every pool there is.
+	Most int
 }
 
 // Result is what was seen.

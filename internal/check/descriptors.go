@@ -3,35 +3,91 @@ package check
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
+// chunk is some of a process's descriptors.
+type chunk struct {
+	pid   uint32
+	dir   int // /proc/PID/fd, open until all chunks are done
+	names []string
+	done  func()
+}
+
+// chunkSize is so that one process with tens of thousands of sockets keeps all CPUs busy:
+// reading where a descriptor of another process leads takes microseconds.
+const chunkSize = 512
+
+// search looks for the processes that have sockets open. It is safe for concurrent use.
+type search struct {
+	wanted map[uint32]bool // inodes; not written any more
+	mu     sync.Mutex
+	found  map[uint32]uint32 // process ids by inodes
+}
+
 // holders finds the processes that have sockets open, by the sockets' inodes. Of several
-// that share one it is the first, as for the tracer's first look. Those that may not be
-// looked into are left out.
+// that share one it is the one with the lowest id, as for the tracer's first look. Those
+// that may not be looked into are left out.
 func holders(wanted map[uint32]bool) (map[uint32]uint32, error) {
-	found := make(map[uint32]uint32, len(wanted))
+	s := &search{wanted: wanted, found: make(map[uint32]uint32, len(wanted))}
 	if len(wanted) == 0 {
-		return found, nil
+		return s.found, nil
 	}
 	pids, err := processes()
 	if err != nil {
 		return nil, err
 	}
-	for _, pid := range pids {
-		eachSocket(pid, func(inode uint32) {
-			if _, known := found[inode]; !known && wanted[inode] {
-				found[inode] = pid
+	chunks := make(chan chunk)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for c := range chunks {
+				s.read(c)
 			}
 		})
-		if len(found) == len(wanted) {
+	}
+	for _, pid := range pids { // the lowest first: what is found later changes nothing
+		if s.isOver() {
 			break
 		}
+		eachChunk(pid, func(c chunk) { chunks <- c })
 	}
-	return found, nil
+	close(chunks)
+	workers.Wait()
+	return s.found, nil
+}
+
+func (s *search) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.found) == len(s.wanted)
+}
+
+func (s *search) read(c chunk) {
+	defer c.done()
+	var link [64]byte
+	for _, name := range c.names {
+		n, err := unix.Readlinkat(c.dir, name, link[:])
+		if err != nil { // closed meanwhile
+			continue
+		}
+		if inode, ok := socketInode(link[:n]); ok && s.wanted[inode] {
+			s.note(inode, c.pid)
+		}
+	}
+}
+
+func (s *search) note(inode, pid uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first, known := s.found[inode]; !known || pid < first {
+		s.found[inode] = pid
+	}
 }
 
 func processes() ([]uint32, error) {
@@ -54,25 +110,23 @@ func processes() ([]uint32, error) {
 	return pids, nil
 }
 
-// eachSocket calls f for the inode of every socket that a process has open.
-func eachSocket(pid uint32, f func(inode uint32)) {
-	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+// eachChunk hands out the descriptors of a process, and returns when all are done.
+func eachChunk(pid uint32, hand func(chunk)) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil { // gone, or forbidden
 		return
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return
-	}
-	var link [64]byte
-	for _, name := range names {
-		n, err := unix.Readlinkat(int(dir.Fd()), name, link[:])
-		if err != nil {
-			continue
+	defer file.Close()
+	var at sync.WaitGroup
+	defer at.Wait()
+	for {
+		names, err := file.Readdirnames(chunkSize)
+		if len(names) > 0 {
+			at.Add(1)
+			hand(chunk{pid, int(file.Fd()), names, at.Done})
 		}
-		if inode, ok := socketInode(link[:n]); ok {
-			f(inode)
+		if err != nil { // its end, or the process's
+			return
 		}
 	}
 }

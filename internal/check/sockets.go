@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -83,16 +84,17 @@ func (all sockets) dump(netns uint32, protos ...event.Proto) (sockets, error) {
 //   - TCP sockets that are bound or listen, and all of UDP, draw from the pools of bind(). A
 //     port of the range that the program named counts like one that the kernel chose.
 func (all sockets) add(netns uint32, proto event.Proto, told []sockdiag.Socket) sockets {
-	listening := map[netip.AddrPort]bool{}
+	all = slices.Grow(all, len(told))
+	listening := listeners{}
 	for i := range told {
 		if proto == event.TCP && told[i].State == sockdiag.Listen {
-			listening[told[i].Src] = true
+			listening.add(told[i].Src)
 		}
 	}
 	for i := range told {
 		t := &told[i]
 		connected := proto == event.TCP && t.State != sockdiag.Listen && t.State != sockdiag.Close
-		if t.Src.Port() == 0 || connected && isAccepted(t.Src, listening) {
+		if t.Src.Port() == 0 || connected && listening.answer(t.Src) {
 			continue
 		}
 		s := socket{
@@ -107,15 +109,17 @@ func (all sockets) add(netns uint32, proto event.Proto, told []sockdiag.Socket) 
 	return all
 }
 
-// isAccepted says whether a listener answers at an address. One at "::" answers for IPv4,
-// too, unless it is IPV6_V6ONLY, which is not asked: nobody else gets its port then either.
-func isAccepted(at netip.AddrPort, listening map[netip.AddrPort]bool) bool {
-	if len(listening) == 0 {
-		return false
-	}
-	any4, any6 := netip.IPv4Unspecified(), netip.IPv6Unspecified()
-	return listening[at] || listening[netip.AddrPortFrom(any6, at.Port())] ||
-		at.Addr().Is4() && listening[netip.AddrPortFrom(any4, at.Port())]
+// listeners are the addresses of listeners, by their ports.
+type listeners map[uint16][]netip.Addr
+
+func (l listeners) add(at netip.AddrPort) { l[at.Port()] = append(l[at.Port()], at.Addr()) }
+
+// answer says whether a listener answers at an address. One at "::" does for IPv4, too,
+// unless it is IPV6_V6ONLY, which is not asked: connect() is given its port by nobody.
+func (l listeners) answer(at netip.AddrPort) bool {
+	return slices.ContainsFunc(l[at.Port()], func(addr netip.Addr) bool {
+		return addr == at.Addr() || addr.IsUnspecified() && (addr.Is6() || at.Addr().Is4())
+	})
 }
 
 // stateOf returns the holder's state by its own name.

@@ -21,6 +21,7 @@ type space struct {
 	draws map[Key][]seat // by the pool that the port came from
 	sits  map[site][]seat
 	bound portSet // TCP ports that bind() or listen() made exclusive
+	lacks int     // how many those are
 }
 
 // site is where a port is taken, whatever pool it came from.
@@ -52,7 +53,8 @@ func takeCensus(ranges *Ranges, holds Holds) *census {
 			s.bound.add(h.Port)
 		}
 	})
-	for inode := range c.spaces {
+	for inode, s := range c.spaces {
+		s.lacks = s.bound.len()
 		ranges.mayBeBack(inode)
 	}
 	return c
@@ -109,9 +111,39 @@ func (s *space) occupied(k Key, taken, waiting, lacking *portSet) {
 
 // use counts one pool, a port once however many sockets share it. The range must be known.
 func (s *space) use(k Key) use {
+	if seats := s.draws[k]; k.Dst.IsValid() && len(seats) <= few {
+		return s.useOfFew(seats)
+	}
 	var taken, waiting, lacking portSet
 	s.occupied(k, &taken, &waiting, &lacking)
 	return use{inUse: taken.len(), usable: s.rng.Usable - lacking.len(), timeWait: waiting.len()}
+}
+
+// few is up to how many seats of connect() are counted without the sets, which take a
+// microsecond or two: a crawler has a pool for every host.
+const few = 4
+
+// useOfFew is use of some seats of connect().
+func (s *space) useOfFew(seats []seat) use {
+	u := use{usable: s.rng.Usable - s.lacks}
+	for i, taken := range seats {
+		shared, waits := false, taken.state == event.TimeWait
+		for j, other := range seats {
+			shared = shared || j < i && other.port == taken.port
+			waits = waits && (other.port != taken.port || other.state == event.TimeWait)
+		}
+		if shared {
+			continue // it was counted
+		}
+		u.inUse++
+		if waits {
+			u.timeWait++
+		}
+		if s.bound.has(taken.port) {
+			u.usable++ // nobody's but the pool's that has it
+		}
+	}
+	return u
 }
 
 func mark(seats []seat, busy, waiting *portSet) {
@@ -141,10 +173,9 @@ func (c *census) full(f func(Key, use)) {
 		if s.rng == nil {
 			continue
 		}
-		bound := s.bound.len()
 		for k, seats := range s.draws {
 			// most pools of connect() have a port or two: not worth a count
-			if k.Dst.IsValid() && float64(len(seats)) < reportFrom*float64(s.rng.Usable-bound) {
+			if k.Dst.IsValid() && float64(len(seats)) < reportFrom*float64(s.rng.Usable-s.lacks) {
 				continue
 			}
 			if u := s.use(k); u.isReported() {

@@ -17,7 +17,7 @@ type PoolAnswer struct {
 	Src                   netip.Addr
 	Dst                   netip.AddrPort // zero: a pool of bind, listen or UDP
 	InUse, Usable         int            // ports
-	EvenInUse, EvenUsable int            // those of them that are even
+	EvenInUse, EvenUsable int            // those of them that are even, if it is not ok
 	// States is how many of the ports in use are in each. One that several sockets share
 	// counts with the state that comes first: with TIME_WAIT if all have it.
 	States  [event.States]int
