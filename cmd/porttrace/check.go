@@ -53,8 +53,11 @@ func percentage(text string) flagvalue.Count {
 	return c
 }
 
-// poolsShown bounds the table: a hundred pools are as full as one.
-const poolsShown = 20
+// Bounds of the table; in place it has 24 lines.
+const (
+	poolsShown   = 20
+	poolsInPlace = 7
+)
 
 func (c *checkFlags) options() (check.Options, error) {
 	o := check.Options{
@@ -120,6 +123,9 @@ func runCheck(e *env) (check.Level, error) {
 	c := &checker{env: e, options: options, json: set.format.String() == "json"}
 	if set.watch == 0 {
 		return c.look("")
+	}
+	if _, isTerminal := e.terminal(); isTerminal && !c.json {
+		c.options.Most = poolsInPlace
 	}
 	return check.OK, e.interruptible(func(ctx context.Context, renew <-chan struct{}) error {
 		return c.watch(ctx, renew, time.Duration(set.watch))

@@ -103,10 +103,11 @@ func (l *look) describe(view *pool.View, p pool.Standing, owners map[uint32]life
 		if state, known := first[seat.Port]; !known || seat.State < state {
 			first[seat.Port] = seat.State
 		}
-		if o, known := owners[l.sockets[seat.Hold].inode]; known {
-			counts[lifetime.Owner{PID: o.PID, Comm: o.Comm}]++
-		} else {
+		if inode := l.sockets[seat.Hold].inode; inode == 0 {
 			a.Unowned++
+		} else {
+			o := owners[inode]
+			counts[lifetime.Owner{PID: o.PID, Comm: o.Comm}]++
 		}
 	}
 	for _, state := range first {

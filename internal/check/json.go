@@ -38,7 +38,7 @@ type poolDoc struct {
 }
 
 type ownerDoc struct {
-	PID   uint32          `json:"pid"`
+	PID   *uint32         `json:"pid"`
 	Comm  json.RawMessage `json:"comm"`
 	Count int             `json:"count"`
 }
@@ -90,7 +90,11 @@ func docOfPool(p *terminal.PoolAnswer) poolDoc {
 	}
 	for i := range p.Owners[:min(len(p.Owners), ownersTold)] {
 		o := &p.Owners[i]
-		d.Owners = append(d.Owners, ownerDoc{o.PID, recording.AppendText(nil, o.Comm), o.Count})
+		doc := ownerDoc{Comm: recording.AppendText(nil, o.Comm), Count: o.Count}
+		if o.PID != 0 {
+			doc.PID = &o.PID
+		}
+		d.Owners = append(d.Owners, doc)
 	}
 	return d
 }

@@ -21,7 +21,7 @@ type PoolAnswer struct {
 	// States is how many of the ports in use are in each. One that several sockets share
 	// counts with the state that comes first: with TIME_WAIT if all have it.
 	States  [event.States]int
-	Owners  []OwnerCount // of the sockets, those with the most first
+	Owners  []OwnerCount // of the sockets, those with the most first; the zero Owner: unknown
 	Unowned int          // sockets that are in no process
 }
 
@@ -88,6 +88,7 @@ func (t *Table) pool(p *PoolAnswer, shared bool) {
 			t.buf = fmt.Appendf(t.buf, "%d %s, ", n, stateWord(p.Proto, state-1))
 		}
 	}
+	t.buf = append(t.buf[:len(t.buf)-len(", ")], "; "...)
 	t.buf = fmt.Appendf(t.buf, "even %d of %d, odd %d of %d\n  ", p.EvenInUse, p.EvenUsable, p.InUse-p.EvenInUse, p.Usable-p.EvenUsable)
 	t.buf = appendOwners(t.buf, p.Owners)
 	if p.Unowned > 0 {
