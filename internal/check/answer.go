@@ -97,12 +97,9 @@ func (l *look) describe(view *pool.View, p pool.Standing, owners map[uint32]life
 		evens := view.Evens(p.Key)
 		a.EvenInUse, a.EvenUsable = evens.InUse, evens.Usable
 	}
-	first := map[uint16]event.State{} // of each port
 	counts := map[lifetime.Owner]int{}
 	for seat := range view.Seats(p.Key) {
-		if state, known := first[seat.Port]; !known || seat.State < state {
-			first[seat.Port] = seat.State
-		}
+		l.states.add(seat.Port, seat.State)
 		if inode := l.sockets[seat.Hold].inode; inode == 0 {
 			a.Unowned++
 		} else {
@@ -110,8 +107,10 @@ func (l *look) describe(view *pool.View, p pool.Standing, owners map[uint32]life
 			counts[lifetime.Owner{PID: o.PID, Comm: o.Comm}]++
 		}
 	}
-	for _, state := range first {
-		a.States[state]++
+	for seat := range view.Seats(p.Key) {
+		if state, counts := l.states.take(seat.Port); counts {
+			a.States[state]++
+		}
 	}
 	a.Owners = terminal.TopOwners(counts)
 	return a
@@ -154,4 +153,19 @@ func (l *look) heldAtPort(owners map[uint32]lifetime.Owner) map[uint32][]lifetim
 		held[s.netns] = append(held[s.netns], h)
 	}
 	return held
+}
+
+// portStates is the first state of each port of a pool, plus one; 0: none.
+type portStates [1 << 16]event.State
+
+func (s *portStates) add(port uint16, state event.State) {
+	if s[port] == 0 || state < s[port]-1 {
+		s[port] = state + 1
+	}
+}
+
+// take returns a port's state once, and forgets it.
+func (s *portStates) take(port uint16) (state event.State, ok bool) {
+	state, s[port] = s[port], 0
+	return state - 1, state != 0
 }

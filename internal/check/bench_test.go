@@ -94,15 +94,17 @@ func (l *lab) clients(many, addresses, port int) {
 func BenchmarkLook(b *testing.B) {
 	const processes, connections = 3, 5000
 	for name, addresses := range map[string]int{"few": 1, "many": connections} {
-		l := newLab(b, "1024 65535")
-		for i := range processes {
-			l.clients(connections, addresses, 101+i)
-		}
-		for _, format := range []string{"table", "json"} {
-			b.Run(name+"/"+format, func(b *testing.B) {
-				(&lab{b, l.ns}).benchmarkLook(format == "json", processes*connections)
-			})
-		}
+		b.Run(name, func(b *testing.B) {
+			l := newLab(b, "1024 65535")
+			for i := range processes {
+				l.clients(connections, addresses, 101+i)
+			}
+			for _, format := range []string{"table", "json"} {
+				b.Run(format, func(b *testing.B) {
+					(&lab{b, l.ns}).benchmarkLook(format == "json", processes*connections)
+				})
+			}
+		})
 	}
 }
 

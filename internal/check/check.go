@@ -82,6 +82,7 @@ type look struct {
 	ranges  *pool.Ranges
 	seen    []*pool.Range // of the namespaces seen
 	sockets sockets
+	states  portStates // for describe
 	result  Result
 }
 

@@ -205,6 +205,34 @@ func TestLookIsWhatTheTracerSays(t *testing.T) {
 	}
 }
 
+// What was bound before it connected is told in another pool than the tracer's, and leaves
+// as many ports.
+func TestBoundBeforeConnect(t *testing.T) {
+	l := newLab(t, "40000 40099")
+	h := &truth{l: l}
+	srv := l.listener("127.0.0.1:7001")
+	sa, _ := sockaddr(netip.MustParseAddrPort("127.0.0.1:7001"))
+	for range 11 {
+		fd := l.bound(unix.SOCK_STREAM, "127.0.0.1:0")
+		l.must(unix.Connect(fd, sa))
+		l.accept(srv)
+		h.add(fd, event.TCP, event.Bind, event.Established, "127.0.0.1:7001")
+	}
+	for range 13 {
+		h.add(l.connected(unix.SOCK_STREAM, "127.0.0.1:7001"), event.TCP, event.Connect, event.Established, "127.0.0.1:7001")
+		l.accept(srv)
+	}
+	got := l.look().find(t, event.TCP, "127.0.0.1", "127.0.0.1:7001")
+	if got.InUse != 24 || got.Usable != 100 {
+		t.Errorf("%d of %d, want 24 of 100", got.InUse, got.Usable)
+	}
+	for _, want := range pool.NewView(pool.NewRanges(), h).Pools() {
+		if want.Dst.IsValid() && (want.InUse != 13 || want.Usable-want.InUse != got.Usable-got.InUse) {
+			t.Errorf("%d of %d in use, the tracer says %+v", got.InUse, got.Usable, want)
+		}
+	}
+}
+
 func TestParityAndOwners(t *testing.T) {
 	l := newLab(t, "40000 40099")
 	even, odd := 0, 0

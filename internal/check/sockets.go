@@ -78,9 +78,9 @@ func (all sockets) dump(netns uint32, protos ...event.Proto) (sockets, error) {
 //     accepted if a listener has its port, on its address or on any. If the listener has
 //     left, it is told from no other connection, and counts: it keeps the port from others.
 //   - Every other TCP socket with a destination is taken for one that connect() gave its
-//     port, in whatever state, TIME_WAIT included. If bind() did before connect() or the
-//     program named the port, the pool of its tuple has one more in use than the tracer
-//     says, and one more usable: the same is left over.
+//     port, in whatever state, TIME_WAIT included. If it was bound before, the pool of its
+//     tuple has one more in use than the tracer says, and one more usable: the same is left
+//     over, as the kernel keeps connect() from that port either way.
 //   - TCP sockets that are bound or listen, and all of UDP, draw from the pools of bind(). A
 //     port of the range that the program named counts like one that the kernel chose.
 func (all sockets) add(netns uint32, proto event.Proto, told []sockdiag.Socket) sockets {
@@ -114,8 +114,8 @@ type listeners map[uint16][]netip.Addr
 
 func (l listeners) add(at netip.AddrPort) { l[at.Port()] = append(l[at.Port()], at.Addr()) }
 
-// answer says whether a listener answers at an address. One at "::" does for IPv4, too,
-// unless it is IPV6_V6ONLY, which is not asked: connect() is given its port by nobody.
+// answer says whether a listener answers at an address. One at "::" does for IPv4, too, but
+// with IPV6_V6ONLY, which is not asked: connect() is not given the port then, either.
 func (l listeners) answer(at netip.AddrPort) bool {
 	return slices.ContainsFunc(l[at.Port()], func(addr netip.Addr) bool {
 		return addr == at.Addr() || addr.IsUnspecified() && (addr.Is6() || at.Addr().Is4())
