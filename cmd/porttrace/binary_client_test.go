@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,10 +31,17 @@ type clientProcess struct {
 	answers *bufio.Scanner
 }
 
-// newClient starts a client in a new namespace with these ephemeral ports.
+// newClient starts a client to be traced in a new namespace with these ephemeral ports.
 func newClient(t *testing.T, lo, hi uint16) *clientProcess {
 	t.Helper()
 	testutil.NeedBPF(t)
+	return startClient(t, lo, hi)
+}
+
+// startClient is newClient for those who load no BPF.
+func startClient(t *testing.T, lo, hi uint16) *clientProcess {
+	t.Helper()
+	testutil.Need(t, os.Geteuid() == 0, "root, to make network namespaces")
 	ns := testutil.NewNetNS(t)
 	ns.Sysctl(t, "ipv4/ip_local_port_range", fmt.Sprint(lo, hi))
 	cmd := exec.Command("/proc/self/exe")
@@ -155,6 +163,22 @@ func (p *peers) command(words []string) (answer string, err error) {
 				return "", err
 			}
 		}
+	case "fail": // to find a port
+		if _, err := p.connect(1); !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return "", fmt.Errorf("connect() with no port left: %v", err)
+		}
+	case "wait": // n connections into TIME_WAIT
+		for range n {
+			if err := p.wait(); err != nil {
+				return "", err
+			}
+		}
+	case "rename": // the process, not this thread
+		name, err := hex.DecodeString(words[1])
+		if err != nil {
+			return "", err
+		}
+		return "", os.WriteFile("/proc/self/comm", name, 0)
 	case "name":
 		name, err := hex.DecodeString(words[1])
 		if err != nil {
@@ -204,6 +228,23 @@ func (p *peers) closeAll() error {
 	}
 	p.open = p.open[:0]
 	return nil
+}
+
+// wait closes a new connection, the near end first, which is so the one to wait.
+func (p *peers) wait() error {
+	if _, err := p.connect(1); err != nil {
+		return err
+	}
+	c := p.open[len(p.open)-1]
+	p.open = p.open[:len(p.open)-1]
+	if err := unix.Close(c.near); err != nil {
+		return err
+	}
+	var b [1]byte
+	if n, err := unix.Read(c.far, b[:]); n != 0 || err != nil {
+		return fmt.Errorf("reading the end of a connection: %d, %w", n, err)
+	}
+	return unix.Close(c.far)
 }
 
 func (p *peers) reset() error {

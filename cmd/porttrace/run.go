@@ -25,6 +25,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"", "trace and record until Ctrl-C, SIGTERM or --duration", trace},
+		{"check", "how full every pool is right now; needs no BPF", checkPools},
 		{"doctor", "what this kernel and these privileges allow, and why", doctor},
 	}
 }
@@ -81,14 +82,17 @@ func (s secondSignal) Error() string { return s.Signal.String() }
 func exitStatus(err error) int {
 	var usage usageError
 	var signal secondSignal
+	var check checked
 	switch {
 	case err == nil, errors.Is(err, errAnswered):
 		return 0
-	case errors.As(err, &usage):
-		return 2
 	case errors.As(err, &signal):
 		number, _ := signal.Signal.(syscall.Signal)
 		return 128 + int(number)
+	case errors.As(err, &check): // also of usage: 2 would be critical
+		return int(check.level)
+	case errors.As(err, &usage):
+		return 2
 	}
 	return 1
 }
@@ -96,8 +100,9 @@ func exitStatus(err error) int {
 // message returns what standard error is told, on one line; "" for nothing.
 func message(err error) string {
 	var signal secondSignal
+	var check checked
 	switch {
-	case err == nil, errors.Is(err, errAnswered):
+	case err == nil, errors.Is(err, errAnswered), errors.As(err, &check) && check.error == nil:
 		return ""
 	case errors.As(err, &signal):
 		return "stopped at once by a second signal: the recording has no end"

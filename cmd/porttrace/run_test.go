@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"porttrace/internal/check"
 )
 
 // testEnv returns an env that reaches nothing outside, and what is written to it.
@@ -193,6 +195,13 @@ func TestExitStatus(t *testing.T) {
 		{errors.Join(errors.New("a"), errors.New("b")), 1, "a; b"},
 		{usageError{errors.New("bad")}, 2, "bad"},
 		{fmt.Errorf("reading flags: %w", usageError{errors.New("bad")}), 2, "reading flags: bad"},
+		{checked{check.OK, nil}, 0, ""},
+		{checked{check.Warning, nil}, 1, ""},
+		{checked{check.Critical, nil}, 2, ""},
+		{checked{check.Unknown, nil}, 3, ""},
+		{checked{check.Unknown, errors.New("listing sockets: no")}, 3, "listing sockets: no"},
+		{checked{check.Unknown, usageError{errors.New("bad")}}, 3, "bad"},
+		{checked{check.OK, errAnswered}, 0, ""},
 		{secondSignal{syscall.SIGINT}, 130, "stopped at once by a second signal: the recording has no end"},
 		{secondSignal{syscall.SIGTERM}, 143, "stopped at once by a second signal: the recording has no end"},
 	} {

@@ -11,6 +11,7 @@ func newSize() pflag.Value     { return new(Size) }
 func newDuration() pflag.Value { return new(Duration) }
 func newFile() pflag.Value     { return new(File) }
 func newFileSize() pflag.Value { return new(FileSize) }
+func newPort() pflag.Value     { return new(Port) }
 
 func newCount() pflag.Value {
 	c := NewCount(1 << 24)
@@ -68,6 +69,19 @@ func TestCount(t *testing.T) {
 		{name: "negative", set: []string{"-1"}, wantErr: "from 1 to 16777216"},
 		{name: "word", set: []string{"many"}, wantErr: "from 1 to 16777216"},
 		{name: "empty", set: []string{""}, wantErr: "from 1 to 16777216"},
+	})
+}
+
+func TestPort(t *testing.T) {
+	runSetCases(t, newPort, []setCase{
+		{name: "lowest", set: []string{"1"}, want: "1"},
+		{name: "highest", set: []string{"65535"}, want: "65535"},
+		{name: "the last counts", set: []string{"7", "60568"}, want: "60568"},
+		{name: "zero", set: []string{"0"}, wantErr: "want a port from 1 to 65535"},
+		{name: "too large", set: []string{"65536"}, wantErr: "want a port from 1 to 65535"},
+		{name: "a range", set: []string{"1-2"}, wantErr: "want a port from 1 to 65535"},
+		{name: "word", set: []string{"http"}, wantErr: "want a port from 1 to 65535"},
+		{name: "empty", set: []string{""}, wantErr: "want a port from 1 to 65535"},
 	})
 }
 

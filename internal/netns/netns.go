@@ -128,7 +128,8 @@ func processes() ([]string, error) {
 var ErrGone = errors.New("it is gone")
 
 // Do runs f inside the namespace, on a thread of its own. Goroutines that f starts do
-// not follow. An error of f is returned as it is.
+// not follow. An error of f is returned as it is. It needs CAP_SYS_ADMIN, but for the
+// namespace of the process itself.
 func (n NS) Do(f func() error) error {
 	target, err := os.Open(n.path)
 	// a process that is about to go refuses (proc_ns_get_link)
@@ -161,6 +162,10 @@ func inside(target int, inode uint32, f func() error) error {
 		return fmt.Errorf("entering network namespace %d: %w", inode, err)
 	}
 	defer home.Close()
+	if isSame(int(home.Fd()), target, inode) { // setns would want privileges
+		defer runtime.UnlockOSThread()
+		return f()
+	}
 	if err := unix.Setns(target, unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		if errors.Is(err, unix.EINVAL) { // the file that a name was mounted on
@@ -179,4 +184,11 @@ func inside(target int, inode uint32, f func() error) error {
 		return fmt.Errorf("entering network namespace %d: %w (its place was taken by another)", inode, ErrGone)
 	}
 	return f()
+}
+
+// isSame says whether two files are of one namespace, that with the inode number.
+func isSame(a, b int, inode uint32) bool {
+	var x, y unix.Stat_t
+	return unix.Fstat(a, &x) == nil && unix.Fstat(b, &y) == nil &&
+		x.Dev == y.Dev && x.Ino == y.Ino && uint32(x.Ino) == inode
 }

@@ -48,6 +48,23 @@ func TestUse(t *testing.T) {
 		"another namespace":              {"", func(h *held) { h.add(3, 40000, to); (*h)[1].NetNS = 7 }, keyTo(server), use{2, 1000, 0}},
 		"reserved ports are nobody's":    {"40000-40009", func(h *held) { h.add(20, 40000, to) }, keyTo(server), use{10, 990, 0}},
 		"a connect from another address": {"", func(h *held) { c := to; c.Src = other; h.add(3, 40000, c) }, keyTo(server), use{0, 1000, 0}},
+		"few that share a port": {"", func(h *held) {
+			h.add(2, 40000, to)
+			h.add(1, 40000, inTimeWait(to))
+			h.add(1, 40002, inTimeWait(to))
+		}, keyTo(server), use{3, 1000, 1}},
+		"few, waiting before a live one": {"", func(h *held) {
+			h.add(1, 40000, inTimeWait(to))
+			h.add(1, 40000, to)
+			h.add(2, 40005, bound(tcp, other))
+			h.add(1, 40006, to)
+		}, keyTo(server), use{2, 999, 0}},
+		"more of the same": {"", func(h *held) {
+			h.add(3, 40000, inTimeWait(to))
+			h.add(3, 40000, to)
+			h.add(2, 40005, bound(tcp, other))
+			h.add(1, 40006, to)
+		}, keyTo(server), use{4, 999, 0}},
 	} {
 		ranges := rangesOf(t, "40000 40999", tc.reserved)
 		ranges.known[7] = &remembered{read: ranges.now(), lasts: retry} // out of reach

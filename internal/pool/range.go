@@ -16,6 +16,7 @@ import (
 type Range struct {
 	lifetime.Range
 	reserved portSet
+	evens    int // how many of Usable are even
 }
 
 // Contains says whether the kernel may choose the port.
@@ -63,6 +64,7 @@ func parseRange(limits, reserved string) (*Range, error) {
 	for port := lo; port <= hi; port++ {
 		if !r.IsReserved(uint16(port)) {
 			r.Usable++
+			r.evens += 1 - int(port&1)
 		}
 	}
 	return r, nil

@@ -99,10 +99,18 @@ func (r *Ranges) All() ([]*Range, error) {
 	}
 	var ranges []*Range
 	for _, ns := range namespaces {
-		if rng, err := ReadRange(ns); err == nil { // else it went meanwhile
+		if rng, err := r.Add(ns); err == nil { // else it went meanwhile
 			ranges = append(ranges, rng)
-			r.known[ns.Inode] = &remembered{rng: rng, ns: ns, read: r.now(), lasts: fresh}
 		}
 	}
 	return ranges, nil
+}
+
+// Add reads the range of a namespace that was found, which spares Get the search.
+func (r *Ranges) Add(ns netns.NS) (*Range, error) {
+	rng, err := ReadRange(ns)
+	if err == nil {
+		r.known[ns.Inode] = &remembered{rng: rng, ns: ns, read: r.now(), lasts: fresh}
+	}
+	return rng, err
 }

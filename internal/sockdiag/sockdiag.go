@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,6 +101,9 @@ func dump(family, proto uint8, states States) ([]Socket, error) {
 		n, err := receive(fd, buf)
 		if err != nil {
 			return nil, fmt.Errorf("listing sockets: receiving: %w", err)
+		}
+		if room := n / socketSize; cap(sockets)-len(sockets) < room {
+			sockets = slices.Grow(sockets, max(room, len(sockets))) // append grows by a quarter
 		}
 		var done bool
 		sockets, done, err = parse(sockets, buf[:n])

@@ -18,6 +18,7 @@ type PortAnswer struct {
 	TCPService string // assigned by IANA, "" none
 	UDPService string // assigned by IANA, "" none
 	Namespaces []PortInNetNS
+	Untimed    bool // since when it is held is not known, and not told
 }
 
 // PortInNetNS is a port as one network namespace sees it.
@@ -76,7 +77,7 @@ func appendPort(b []byte, a *PortAnswer) []byte {
 		b = fmt.Appendf(b, "assigned to %s (tcp), %s (udp)\n", a.TCPService, a.UDPService)
 	}
 	b = appendVerdicts(b, a.Namespaces)
-	return appendHolders(b, a.Namespaces)
+	return appendHolders(b, a)
 }
 
 // verdict is what namespaces may have in common about a port.
@@ -127,8 +128,8 @@ func appendVerdicts(b []byte, in []PortInNetNS) []byte {
 	return b
 }
 
-func appendHolders(b []byte, in []PortInNetNS) []byte {
-	holders := 0
+func appendHolders(b []byte, a *PortAnswer) []byte {
+	in, holders := a.Namespaces, 0
 	for _, n := range in {
 		for i := range n.Holders {
 			holders++
@@ -136,6 +137,9 @@ func appendHolders(b []byte, in []PortInNetNS) []byte {
 				continue
 			}
 			b = appendHolder(append(b, "  held now by "...), &n.Holders[i])
+			if !a.Untimed {
+				b = appendSince(b, &n.Holders[i])
+			}
 			if len(in) > 1 {
 				b = fmt.Appendf(b, ", netns %d", n.NetNS)
 			}
@@ -151,8 +155,7 @@ func appendHolders(b []byte, in []PortInNetNS) []byte {
 	return b
 }
 
-// appendHolder writes one hold as it stands: curl/1234 → 10.0.0.5:443 tcp ESTABLISHED
-// for 3.2s.
+// appendHolder writes one hold as it stands: curl/1234 → 10.0.0.5:443 tcp ESTABLISHED.
 func appendHolder(b []byte, h *lifetime.Hold) []byte {
 	b = appendSubject(b, &h.Owner)
 	switch {
@@ -167,6 +170,10 @@ func appendHolder(b []byte, h *lifetime.Hold) []byte {
 	} else {
 		b = append(b, " connected"...) // UDP has no handshake to be established by
 	}
+	return b
+}
+
+func appendSince(b []byte, h *lifetime.Hold) []byte {
 	if h.Assigned == 0 && h.HeldFor() == 0 {
 		return append(b, " since before the start"...)
 	}

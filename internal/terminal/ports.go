@@ -121,7 +121,7 @@ func appendNamespaces(b []byte, sorted []PortAnswer) []byte {
 			continue
 		}
 		b = fmt.Appendf(b, ", %d held now (%d holds: ", s.ports, s.holds)
-		b = append(appendOwners(b, s.owners), ")\n"...)
+		b = append(appendOwners(b, TopOwners(s.owners)), ")\n"...)
 	}
 	return b
 }
@@ -164,25 +164,37 @@ func (s *portSum) add(n *PortInNetNS) {
 	}
 }
 
-// appendOwners writes those with the most holds: 12 nginx/1, 2 curl/77, 9 others.
-func appendOwners(b []byte, owners map[lifetime.Owner]int) []byte {
-	list := make([]lifetime.Owner, 0, len(owners))
-	for o := range owners {
-		list = append(list, o)
+// OwnerCount is how many holds an owner has.
+type OwnerCount struct {
+	lifetime.Owner
+	Count int
+}
+
+// TopOwners returns owners by their counts, those with the most first.
+func TopOwners(owners map[lifetime.Owner]int) []OwnerCount {
+	list := make([]OwnerCount, 0, len(owners))
+	for o, n := range owners {
+		list = append(list, OwnerCount{o, n})
 	}
-	slices.SortFunc(list, func(x, y lifetime.Owner) int {
-		return cmp.Or(cmp.Compare(owners[y], owners[x]), cmp.Compare(x.PID, y.PID), cmp.Compare(x.Comm, y.Comm))
+	slices.SortFunc(list, func(x, y OwnerCount) int {
+		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.PID, y.PID), cmp.Compare(x.Comm, y.Comm))
 	})
+	return list
+}
+
+// appendOwners writes those with the most holds: 12 by nginx/1, 2 by curl/77, 9 by others.
+func appendOwners(b []byte, list []OwnerCount) []byte {
 	rest := 0
-	for i, o := range list {
+	for i := range list {
+		o := &list[i]
 		if i >= ownersShown {
-			rest += owners[o]
+			rest += o.Count
 			continue
 		}
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = appendSubject(fmt.Appendf(b, "%d by ", owners[o]), &o)
+		b = appendSubject(fmt.Appendf(b, "%d by ", o.Count), &o.Owner)
 	}
 	if rest > 0 {
 		b = fmt.Appendf(b, ", %d by others", rest)
