@@ -10,4 +10,6 @@ require (
 	golang.org/x/term v0.47.0
 )
 
+require github.com/HdrHistogram/hdrhistogram-go v1.4.0
+
 tool github.com/cilium/ebpf/cmd/bpf2go

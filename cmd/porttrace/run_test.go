@@ -27,6 +27,7 @@ func testEnv(args ...string) (e *env, stdout, stderr *bytes.Buffer) {
 		now:      time.Now,
 		euid:     func() int { return 1000 },
 		terminal: func() (int, bool) { return 0, false },
+		watched:  func() bool { return false },
 		notify:   func(chan<- os.Signal) func() { return func() {} },
 		hungUp:   func() bool { return true },
 	}, stdout, stderr

@@ -1,0 +1,128 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"porttrace/internal/event"
+	"porttrace/internal/iana"
+	"porttrace/internal/ktime"
+	"porttrace/internal/terminal"
+)
+
+// histories writes the timeline of each port asked for.
+func (t *text) histories() {
+	if !t.PortsNamed {
+		return
+	}
+	if len(t.Ports) == 0 {
+		t.section("Ports", "")
+		t.WriteString("  nobody held any of those asked for\n")
+	}
+	for i := range t.Ports {
+		t.history(&t.Ports[i])
+	}
+	if t.HistoryLeft > 0 {
+		t.printf("\n  %d holds more do not fit into memory: narrow the ports or the time\n", t.HistoryLeft)
+	}
+}
+
+func (t *text) history(p *PortHistory) {
+	where := ""
+	if t.hosts {
+		where = " on " + hostName(p.Host)
+	}
+	t.WriteByte('\n')
+	t.printf("%s, %s, netns %d%s: %s, busy for %s\n", t.paint(bold, "Port "+portName(p)), p.Proto, p.NetNS, where,
+		plural(uint64(len(p.Chapters)), "hold"), terminal.Duration(p.busy()))
+	g := newGrid("<FROM", "<TO", "HELD", "<OWNER", "<SOURCE", "<DESTINATION", "<PATH", "<STATES AND END")
+	busy := t.From // until then the port was held, or not looked at
+	for i := range p.Chapters {
+		c := &p.Chapters[i]
+		if c.Seen > busy && !(i == 0 && c.Before) {
+			g.add(t.idle(busy, c.Seen)...)
+		}
+		g.add(t.chapter(c)...)
+		busy = max(busy, c.End)
+	}
+	if last := p.last(); last.Released && t.To > busy {
+		g.add(t.idle(busy, t.To)...)
+	}
+	g.write(&t.Builder)
+}
+
+// idle is the row of a gap.
+func (t *text) idle(from, to ktime.Wall) []string {
+	return []string{t.when(from, toMilli), t.when(to, toMilli), terminal.Duration(to.Sub(from)), "-", "", "", "", "idle"}
+}
+
+func (t *text) chapter(c *Chapter) []string {
+	h := &c.Hold
+	from, to := t.when(c.Seen, toMilli), t.when(c.End, toMilli)
+	if c.Before {
+		from = "before"
+		if h.Assigned != 0 {
+			from = t.when(h.Assigned, toMilli)
+		}
+	}
+	if !c.Released {
+		to = "still held"
+	}
+	return []string{from, to, terminal.Duration(c.End.Sub(c.Seen)), terminal.Owner(&h.Owner),
+		terminal.Addr(h.Src), terminal.AddrPort(h.Dst), pathName(h.Path), c.story()}
+}
+
+// story is what became of the hold: 85µs SYN_SENT + 0.4s ESTABLISHED + 60.9s TIME_WAIT,
+// time_wait_expired.
+func (c *Chapter) story() string {
+	if !c.StatesKnown {
+		return "states not recorded"
+	}
+	var words []string
+	for s, d := range c.Hold.States {
+		if d > 0 || event.State(s) == c.Hold.State && !c.Released {
+			words = append(words, terminal.Duration(d)+" "+event.State(s).String())
+		}
+	}
+	story := strings.Join(words, " + ")
+	if c.Reason != 0 {
+		if story != "" {
+			story += ", "
+		}
+		story += c.Reason.String()
+	}
+	return story
+}
+
+// busy is the time in which anybody held the port; holds of connects may overlap.
+func (p *PortHistory) busy() (sum time.Duration) {
+	var upTo ktime.Wall
+	for i := range p.Chapters {
+		c := &p.Chapters[i]
+		if from := max(c.Seen, upTo); c.End > from {
+			sum += c.End.Sub(from)
+		}
+		upTo = max(upTo, c.End)
+	}
+	return sum
+}
+
+// last is the chapter that ends last; one that goes on comes after all others.
+func (p *PortHistory) last() *Chapter {
+	last := &p.Chapters[0]
+	for i := range p.Chapters {
+		if c := &p.Chapters[i]; c.End > last.End || c.End == last.End && !c.Released {
+			last = c
+		}
+	}
+	return last
+}
+
+func portName(p *PortHistory) string {
+	name := fmt.Sprintf("%d (%s", p.Port, iana.Class(p.Port))
+	if service := iana.Service(p.Port, p.Proto.String()); service != "" {
+		name += ", " + service
+	}
+	return name + ")"
+}
