@@ -19,7 +19,7 @@ type Recording struct {
 	Torn                        []string // those of Files whose end is damaged
 	FirstPart                   int      // of those here; 0: it is in no parts
 	Missing                     int      // parts between those here
-	Last                        ktime.Wall
+	First, Last                 ktime.Wall
 	Lost                        uint64 // events, or records
 	LostBy                      map[string]uint64
 	Vanished                    uint64 // holds whose end was not seen
@@ -48,6 +48,9 @@ func (r *Recording) nextPart(part int, file string) {
 }
 
 func (r *Recording) note(rec *lifetime.Record) {
+	if r.First == 0 {
+		r.First = rec.Time
+	}
 	r.Last = max(r.Last, rec.Time)
 	switch rec.Type {
 	case lifetime.Lost:
@@ -108,18 +111,18 @@ func (r *Recording) Shortcomings() []string {
 		say("begins with part %d: the parts before are missing", r.FirstPart)
 	}
 	if r.Missing > 0 {
-		say("%d parts in between are missing", r.Missing)
+		say("%s in between missing", plural(uint64(r.Missing), "part"))
 	}
 	if r.Lost > 0 {
-		say("lost %d events (%s)", r.Lost, r.places())
+		say("lost %s (%s)", plural(r.Lost, "event"), r.places())
 	}
 	if end := r.End; end != nil && end.Discrepancies > 0 {
-		say("%d holds were missed though nothing was lost", end.Discrepancies)
+		say("missed %s though nothing was lost", plural(end.Discrepancies, "hold"))
 	} else if end != nil && !end.Complete && r.Lost == 0 {
 		say("the tracer says that it is not complete")
 	}
 	if r.Vanished > 0 {
-		say("%d holds ended unseen: the time of their end is approximate", r.Vanished)
+		say("the end of %s was not seen: when they ended is approximate", plural(r.Vanished, "hold"))
 	}
 	for _, name := range r.Torn {
 		whose := ""

@@ -16,6 +16,7 @@ const chaptersKept = 1 << 17
 // Chapter is one hold in the history of a port.
 type Chapter struct {
 	Host        string
+	Recording   int // in Summary.Recordings
 	Hold        lifetime.Hold
 	Seen, End   ktime.Wall // from when until when it is known to have been held
 	Before      bool       // it began before Seen
@@ -52,7 +53,7 @@ func (h *history) ports() []PortHistory {
 	slices.SortFunc(h.chapters, func(a, b Chapter) int {
 		return cmp.Or(cmp.Compare(a.Hold.Port, b.Hold.Port), strings.Compare(a.Host, b.Host),
 			cmp.Compare(a.Hold.NetNS, b.Hold.NetNS), cmp.Compare(a.Hold.Proto, b.Hold.Proto),
-			cmp.Compare(a.Seen, b.Seen), cmp.Compare(a.End, b.End), cmp.Compare(a.Hold.ID, b.Hold.ID))
+			cmp.Compare(a.Recording, b.Recording), cmp.Compare(a.Seen, b.Seen), cmp.Compare(a.End, b.End), cmp.Compare(a.Hold.ID, b.Hold.ID))
 	})
 	var out []PortHistory
 	for i := range h.chapters {

@@ -57,22 +57,27 @@ func (c *counter) Read(b []byte) (int, error) {
 func OpenInputs(names []string, stdin io.Reader) (*Inputs, error) {
 	in := &Inputs{}
 	for _, name := range names {
-		f := &input{name: name}
-		if err := f.look(stdin); err != nil {
+		if err := in.add(&input{name: name}, stdin); err != nil {
 			in.Close()
-			return nil, fmt.Errorf("%s: %w", f.title(), reason(err))
+			return nil, err
 		}
-		in.files = append(in.files, f)
-		for _, g := range in.files[:len(in.files)-1] {
-			if f.same(g) {
-				in.Close()
-				return nil, fmt.Errorf("%s: named twice, the other time as %s", f.title(), g.title())
-			}
-		}
-		in.size += f.size
 	}
 	in.sort()
 	return in, nil
+}
+
+func (in *Inputs) add(f *input, stdin io.Reader) error {
+	if f.name != Stdin || !slices.ContainsFunc(in.files, f.same) { // else there is nothing more to look at
+		if err := f.look(stdin); err != nil {
+			return fmt.Errorf("%s: %w", f.title(), reason(err))
+		}
+	}
+	if i := slices.IndexFunc(in.files, f.same); i >= 0 {
+		return fmt.Errorf("%s: named twice, the other time as %s", f.title(), in.files[i].title())
+	}
+	in.files = append(in.files, f)
+	in.size += f.size
+	return nil
 }
 
 // reason leaves out what the name before it says: "open x: no such file".
@@ -92,8 +97,8 @@ func (f *input) title() string {
 }
 
 func (f *input) same(g *input) bool {
-	if f.info == nil || g.info == nil {
-		return f.info == nil && g.info == nil
+	if f.name == Stdin || g.name == Stdin {
+		return f.name == g.name
 	}
 	return f.info.Mode().IsRegular() && os.SameFile(f.info, g.info)
 }

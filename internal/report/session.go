@@ -32,7 +32,6 @@ type session struct {
 	held      map[uint64]*holding // by Hold.ID
 	free      []*holding
 	comebacks comebacks
-	last      ktime.Wall // the latest record
 	err       error
 }
 
@@ -88,7 +87,6 @@ func (s *session) write(r *lifetime.Record) {
 
 // span keeps the time that records come from.
 func (s *session) span(r *lifetime.Record) {
-	s.last = max(s.last, r.Time)
 	if out := &s.c.out; r.Time != 0 {
 		if out.from == 0 || r.Time < out.from {
 			out.from = r.Time
@@ -229,14 +227,14 @@ func (s *session) remember(l *holding, at ktime.Wall, released bool, reason even
 		return
 	}
 	s.c.out.history.add(Chapter{
-		Host: s.host.name, Hold: l.Hold, Seen: l.seen, End: at,
+		Host: s.host.name, Recording: len(s.c.out.recordings), Hold: l.Hold, Seen: l.seen, End: at,
 		Before: l.before, Released: released, Reason: reason, StatesKnown: statesKnown,
 	})
 }
 
 // close counts what is held when the recording ends without saying so.
 func (s *session) close() {
-	at := s.last
+	at := s.about.Last
 	if until := s.c.opts.Until; until != 0 {
 		at = min(at, until)
 	}

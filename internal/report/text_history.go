@@ -37,24 +37,49 @@ func (t *text) history(p *PortHistory) {
 	t.printf("%s, %s, netns %d%s: %s, busy for %s\n", t.paint(bold, "Port "+portName(p)), p.Proto, p.NetNS, where,
 		plural(uint64(len(p.Chapters)), "hold"), terminal.Duration(p.busy()))
 	g := newGrid("<FROM", "<TO", "HELD", "<OWNER", "<SOURCE", "<DESTINATION", "<PATH", "<STATES AND END")
-	busy := t.From // until then the port was held, or not looked at
+	gaps := gaps{t: t, g: g, at: -1}
 	for i := range p.Chapters {
 		c := &p.Chapters[i]
-		if c.Seen > busy && !(i == 0 && c.Before) {
-			g.add(t.idle(busy, c.Seen)...)
-		}
+		gaps.until(c)
 		g.add(t.chapter(c)...)
-		busy = max(busy, c.End)
+		gaps.busy = max(gaps.busy, c.End)
 	}
-	if last := p.last(); last.Released && t.To > busy {
-		g.add(t.idle(busy, t.To)...)
-	}
+	gaps.close()
 	g.write(&t.Builder)
 }
 
-// idle is the row of a gap.
-func (t *text) idle(from, to ktime.Wall) []string {
-	return []string{t.when(from, toMilli), t.when(to, toMilli), terminal.Duration(to.Sub(from)), "-", "", "", "", "idle"}
+// gaps adds the rows of the time that nobody held a port, as far as it was recorded.
+type gaps struct {
+	t    *text
+	g    *grid
+	at   int        // the recording
+	busy ktime.Wall // until then it was held, or not looked at
+}
+
+// until adds what is between the chapter before and c.
+func (p *gaps) until(c *Chapter) {
+	if c.Recording != p.at {
+		from := max(p.t.Recordings[c.Recording].First, p.t.From)
+		if p.at >= 0 {
+			p.close()
+			p.add(p.busy, from, "not recorded")
+		}
+		p.at, p.busy = c.Recording, from
+	}
+	p.add(p.busy, c.Seen, "idle")
+}
+
+// close adds what is left of the recording.
+func (p *gaps) close() {
+	last := min(p.t.Recordings[p.at].Last, p.t.To)
+	p.add(p.busy, last, "idle")
+	p.busy = max(p.busy, last)
+}
+
+func (p *gaps) add(from, to ktime.Wall, what string) {
+	if to > from {
+		p.g.add(p.t.when(from, toMilli), p.t.when(to, toMilli), terminal.Duration(to.Sub(from)), "-", "", "", "", what)
+	}
 }
 
 func (t *text) chapter(c *Chapter) []string {
@@ -106,17 +131,6 @@ func (p *PortHistory) busy() (sum time.Duration) {
 		upTo = max(upTo, c.End)
 	}
 	return sum
-}
-
-// last is the chapter that ends last; one that goes on comes after all others.
-func (p *PortHistory) last() *Chapter {
-	last := &p.Chapters[0]
-	for i := range p.Chapters {
-		if c := &p.Chapters[i]; c.End > last.End || c.End == last.End && !c.Released {
-			last = c
-		}
-	}
-	return last
 }
 
 func portName(p *PortHistory) string {
