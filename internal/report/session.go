@@ -8,7 +8,6 @@ import (
 	"porttrace/internal/filter"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
-	"porttrace/internal/pipeline"
 )
 
 // The sizes of what is kept by state and by path.
@@ -32,6 +31,7 @@ type session struct {
 	held      map[uint64]*holding // by Hold.ID
 	free      []*holding
 	comebacks comebacks
+	shownSums lifetime.EndInfo // of what the report is about
 	err       error
 }
 
@@ -110,16 +110,27 @@ func (s *session) take(r *lifetime.Record) {
 	switch {
 	case r.Type == lifetime.Failure:
 		s.fail(r)
+	case r.Type == lifetime.End:
+		r = s.endOf(r)
 	case r.Hold != nil:
 		s.hold(r)
 	}
-	s.pass(r, s.c.opts.Sinks)
-}
-
-func (s *session) pass(r *lifetime.Record, sinks []pipeline.Sink) {
-	for _, sink := range sinks {
+	for _, sink := range s.c.opts.Sinks {
 		s.note(sink.Write(r))
 	}
+}
+
+// endOf returns the end record of what the report is about.
+func (s *session) endOf(r *lifetime.Record) *lifetime.Record {
+	end, info := *r, *r.End
+	sums := &s.shownSums
+	info.BeforeStart, info.Assigned, info.Released, info.Failures = sums.BeforeStart, sums.Assigned, sums.Released, sums.Failures
+	info.Held = info.BeforeStart + info.Assigned - info.Released
+	end.End = &info
+	if until := s.c.opts.Until; until != 0 {
+		end.Time = min(end.Time, until)
+	}
+	return &end
 }
 
 func (s *session) hold(r *lifetime.Record) {
@@ -155,10 +166,12 @@ func (s *session) begin(r *lifetime.Record) *holding {
 	out := &s.c.out
 	if l.before {
 		out.counts.Before++
+		s.shownSums.BeforeStart++
 		s.comebacks.assign(h, 0, &out.comebacks)
 		return l
 	}
 	out.counts.Assigned++
+	s.shownSums.Assigned++
 	s.comebacks.assign(h, h.Assigned, &out.comebacks)
 	if h.Search >= 0 {
 		out.search[min(int(h.Path), paths-1)].add(h.Search)
@@ -171,6 +184,7 @@ func (s *session) end(l *holding, at ktime.Wall, released bool, reason event.Rea
 	out := &s.c.out
 	if released {
 		out.counts.Released++
+		s.shownSums.Released++
 		out.reasons[reason.String()]++
 		s.comebacks.release(&l.Hold, at)
 	}
@@ -215,6 +229,7 @@ func (s *session) owner(o *lifetime.Owner, t Tally) {
 func (s *session) fail(r *lifetime.Record) {
 	f, out := r.Failure, &s.c.out
 	t := Tally{Failures: 1}
+	s.shownSums.Failures++
 	out.failures.add(f.Cause, r.Time)
 	out.all.add(t)
 	s.owner(&f.Owner, t)
