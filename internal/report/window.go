@@ -19,6 +19,8 @@ type window struct {
 	since, until ktime.Wall // 0: open
 	begun        bool
 	held         map[uint64]*lifetime.Hold // at since; nil once begun
+	record       lifetime.Record           // what cut hands over, with hold
+	hold         lifetime.Hold
 }
 
 // newWindow returns nil for one that is open at both ends.
@@ -84,8 +86,9 @@ func (w *window) inside(r *lifetime.Record, next func(*lifetime.Record)) {
 
 // cut hands over the end of a hold with the part of its states that lies in the window.
 func (w *window) cut(r *lifetime.Record, late bool, next func(*lifetime.Record)) {
-	h, cut := *r.Hold, *r
-	cut.Hold = &h
+	h, cut := &w.hold, &w.record
+	*h, *cut = *r.Hold, *r
+	cut.Hold = h
 	if late {
 		cut.Type, cut.Time, cut.Reason = lifetime.HeldAtEnd, w.until, 0
 	}
@@ -101,5 +104,5 @@ func (w *window) cut(r *lifetime.Record, late bool, next func(*lifetime.Record))
 			h.State = event.State(s)
 		}
 	}
-	next(&cut)
+	next(cut)
 }
