@@ -87,6 +87,22 @@ func TestOneReportOfManyForms(t *testing.T) {
 	}
 }
 
+// Recordings joined in one file are as many, of one file.
+func TestJoinedRecordings(t *testing.T) {
+	one := newTape("a", 0, func(s *lifetime.StartInfo) { s.Filter = "--comm curl" }).close()
+	s := reportOn(t, Options{}, bytes.Repeat(one, 23))
+	if len(s.Recordings) != 23 || len(s.Files()) != 1 || !s.Complete {
+		t.Errorf("%d recordings of %q, complete: %v", len(s.Recordings), s.Files(), s.Complete)
+	}
+	var text bytes.Buffer
+	if err := s.WriteText(&text, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(text.String(), "--comm curl"); n != 1 {
+		t.Errorf("the filter is told %d times:\n%s", n, &text)
+	}
+}
+
 func TestMissingParts(t *testing.T) {
 	var files [][]byte
 	for _, n := range []int{3, 4, 7} {

@@ -122,6 +122,21 @@ func (s *Summary) spread(out *gathered) {
 	}
 }
 
+// Files returns the names of the files, each once.
+func (s *Summary) Files() []string {
+	var names []string
+	seen := map[string]bool{}
+	for i := range s.Recordings {
+		for _, name := range s.Recordings[i].Files {
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // Outside says that nothing was recorded in the time asked for.
 func (s *Summary) Outside() bool { return s.From > s.End || s.To < s.First }
 

@@ -100,25 +100,30 @@ func (t *text) header() {
 	for _, name := range t.Hosts() {
 		names = append(names, hostName(name))
 	}
-	files := 0
-	for i := range t.Recordings {
-		files += len(t.Recordings[i].Files)
-	}
 	span := "no time"
 	if t.From != 0 && t.To >= t.From {
 		span = fmt.Sprintf("%s to %s %s (%s)", t.at(t.From).Format(time.DateTime), t.when(t.To, toSecond),
 			t.at(t.To).Format("MST"), terminal.Duration(t.To.Sub(t.From)))
 	}
-	t.printf("%s\n%s, from %s\n", t.paint(bold, "Ports of "+strings.Join(names, ", ")), span, plural(uint64(files), "file"))
-	said := map[string]bool{}
+	t.printf("%s\n%s, from %s\n", t.paint(bold, "Ports of "+strings.Join(names, ", ")), span, plural(uint64(len(t.Files())), "file"))
+	once := once{}
 	for i := range t.Recordings {
-		r := &t.Recordings[i]
-		line := fmt.Sprintf("%s: Linux %s, hooks %s\n", hostName(r.Host), orUnknown(r.Kernel), orUnknown(r.Hooks))
-		if r.Started && !said[line] {
-			said[line] = true
-			t.WriteString(line)
+		if r := &t.Recordings[i]; r.Started {
+			t.WriteString(once.say("%s: Linux %s, hooks %s\n", hostName(r.Host), orUnknown(r.Kernel), orUnknown(r.Hooks)))
 		}
 	}
+}
+
+// once is the lines that are not to be said again: many recordings may have the same.
+type once map[string]bool
+
+func (o once) say(format string, args ...any) string {
+	line := fmt.Sprintf(format, args...)
+	if o[line] {
+		return ""
+	}
+	o[line] = true
+	return line
 }
 
 // completeness comes first: what follows is worth no more.
@@ -128,6 +133,7 @@ func (t *text) completeness() {
 	} else {
 		t.WriteString(t.paint(red, "INCOMPLETE:") + "\n")
 	}
+	once := once{}
 	for i := range t.Recordings {
 		r := &t.Recordings[i]
 		whose := ""
@@ -135,10 +141,10 @@ func (t *text) completeness() {
 			whose = hostName(r.Host) + ", " + terminal.EscapeText(strings.Join(r.Files, ", ")) + ": "
 		}
 		for _, line := range r.Shortcomings() {
-			t.printf("  %s%s\n", whose, terminal.EscapeText(line))
+			t.WriteString(once.say("  %s%s\n", whose, terminal.EscapeText(line)))
 		}
 		if r.Filter != "" {
-			t.printf("  %straced with %s: the recording has nothing else\n", whose, terminal.EscapeText(r.Filter))
+			t.WriteString(once.say("  %straced with %s: the recording has nothing else\n", whose, terminal.EscapeText(r.Filter)))
 		}
 	}
 	if t.opts.Narrowed != "" {
