@@ -42,7 +42,7 @@ func (t *text) history(p *PortHistory) {
 		c := &p.Chapters[i]
 		gaps.until(c)
 		g.add(t.chapter(c)...)
-		gaps.busy = max(gaps.busy, c.End)
+		gaps.after(c)
 	}
 	gaps.close()
 	g.write(&t.Builder)
@@ -67,6 +67,14 @@ func (p *gaps) until(c *Chapter) {
 		p.at, p.busy = c.Recording, from
 	}
 	p.add(p.busy, c.Seen, "idle")
+}
+
+// after says that c held the port until its end, or to the last of the recording.
+func (p *gaps) after(c *Chapter) {
+	p.busy = max(p.busy, c.End)
+	if !c.Released {
+		p.busy = max(p.busy, p.t.Recordings[c.Recording].Last)
+	}
 }
 
 // close adds what is left of the recording.
