@@ -122,6 +122,18 @@ func TestMissingParts(t *testing.T) {
 	}
 }
 
+// A part of another trace at the same time is none of this recording, whose ids it shares.
+func TestPartsOfTwoTraces(t *testing.T) {
+	one := newTape("web1", 0, part(1))
+	one.release(one.assign(one.hold(40001, "curl", 7, "")), event.Closed, nil)
+	other := newTape("web1", sec, part(2), func(s *lifetime.StartInfo) { s.Filter = "--port 40001" })
+	other.release(other.assign(other.hold(40001, "curl", 7, "")), event.Closed, nil)
+	s := reportOn(t, Options{}, one.close(), other.close())
+	if len(s.Recordings) != 2 || s.Recordings[1].FirstPart != 2 || s.Complete || s.Counts.Lifetimes() != 2 {
+		t.Errorf("%+v", s.Recordings)
+	}
+}
+
 // The same inode, process id and hold id on two hosts, or in two runs of the tracer, are
 // others.
 func TestHostsAndRunsApart(t *testing.T) {

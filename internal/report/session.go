@@ -65,7 +65,7 @@ func newSession(c *Collector, h *host, info *lifetime.StartInfo) *session {
 // goesOn says whether a start record is that of this recording's next part.
 func (s *session) goesOn(info *lifetime.StartInfo) bool {
 	return info.Part > 1 && info.Part > s.about.lastPart && s.about.lastPart > 0 && s.about.End == nil &&
-		info.Host == s.host.name && info.BootID == s.host.bootID
+		info.Host == s.host.name && info.BootID == s.host.bootID && info.Filter == s.about.Filter
 }
 
 func (s *session) write(r *lifetime.Record) {
