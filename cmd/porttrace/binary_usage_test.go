@@ -44,6 +44,9 @@ func TestBadCommandLinesOfBinary(t *testing.T) {
 		{[]string{"no-such-command"}, "unknown command: no-such-command"},
 		{[]string{"60568"}, "porttrace --port 60568"},
 		{[]string{"--port", "60568", "extra"}, "unknown argument: extra"},
+		{[]string{"report"}, "which recording?"},
+		{[]string{"report", "--port", "5-1", "x"}, "the range is reversed"},
+		{[]string{"report", "--since", "", "x"}, "--since"},
 		{[]string{"doctor", "extra"}, "unknown argument: extra"},
 		{[]string{"doctor", "--port", "1"}, "unknown flag: --port"},
 		{[]string{"\x1b[2J"}, `\x1b[2J`},
@@ -63,7 +66,7 @@ func TestUnseenNetns(t *testing.T) {
 }
 
 func TestHelpOfBinary(t *testing.T) {
-	for _, args := range []string{"--help", "-h", "doctor --help", "--version"} {
+	for _, args := range []string{"--help", "-h", "doctor --help", "report --help", "--version"} {
 		p := prepare(t, strings.Fields(args)...).start()
 		p.wait(0)
 		if p.stdout.String() == "" || p.stderr.String() != "" || len(p.files()) > 0 {

@@ -24,6 +24,8 @@ type env struct {
 	// terminal returns the width of standard output in columns; ok is false where it
 	// is no terminal.
 	terminal func() (width int, ok bool)
+	// watched says whether standard error is a terminal.
+	watched func() bool
 	// notify has SIGHUP and the signals that ask for the end sent to the channel until
 	// stop is called, and meanwhile lets writes to a closed pipe fail instead of killing.
 	notify func(chan<- os.Signal) (stop func())
@@ -42,6 +44,7 @@ func hostEnv() *env {
 		now:      time.Now,
 		euid:     os.Geteuid,
 		terminal: stdoutTerminal,
+		watched:  func() bool { return term.IsTerminal(int(os.Stderr.Fd())) },
 		notify:   notifyOfSignals,
 		hungUp:   terminalWatch(),
 	}

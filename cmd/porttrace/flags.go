@@ -15,6 +15,8 @@ import (
 type flagSet struct {
 	command  string // "" for the tracer
 	about    string // the first paragraph of the help
+	operands string // what follows the flags, as the usage names it; "" for nothing
+	rootless bool   // it needs no root
 	examples []example
 	all      *pflag.FlagSet
 	groups   []flagGroup
@@ -68,7 +70,7 @@ func (f *flagSet) parse(e *env) error {
 	if f.help {
 		return writeLast(e, f.usage())
 	}
-	if f.all.NArg() == 0 {
+	if f.all.NArg() == 0 || f.operands != "" {
 		return nil
 	}
 	arg := f.all.Arg(0)

@@ -25,6 +25,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"", "trace and record until Ctrl-C, SIGTERM or --duration", trace},
+		{"report", "lifetimes, a port's history, exhaustion diagnosis", reportCommand},
 		{"check", "how full every pool is right now; needs no BPF", checkPools},
 		{"doctor", "what this kernel and these privileges allow, and why", doctor},
 	}

@@ -4,16 +4,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 
-	"github.com/spf13/pflag"
-
-	"porttrace/internal/event"
 	"porttrace/internal/flagvalue"
 )
 
@@ -60,17 +55,17 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 	c := traceConfig{
 		Ports:      t.ports,
 		Explicit:   t.explicit || named,
-		TCP:        t.protos.Empty() || t.protos.Contains(event.TCP),
-		UDP:        t.protos.Empty() || t.protos.Contains(event.UDP),
-		IPv4:       t.v4 || !t.v6,
-		IPv6:       t.v6 || !t.v4,
+		TCP:        t.tcp(),
+		UDP:        t.udp(),
+		IPv4:       t.ipv4(),
+		IPv6:       t.ipv6(),
 		PIDs:       t.pids.List(),
 		Comms:      t.comms.List(),
 		UIDs:       t.uids.List(),
 		NetNS:      t.netns.Inode(),
 		Dst:        t.dst.List(),
 		Src:        t.src.List(),
-		FilterText: t.filterText(),
+		FilterText: filterText(t.filters),
 		States:     t.states || named,
 		Duration:   time.Duration(t.duration),
 		Hooks:      t.hooks.String(),
@@ -79,7 +74,7 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		RotateSize: int64(t.rotate),
 		RotateKeep: t.keep.Int(),
 	}
-	if err := c.checkFamilies(); err != nil {
+	if err := t.checkFamilies(); err != nil {
 		return traceConfig{}, err
 	}
 	c.setOutput(t, now)
@@ -95,22 +90,6 @@ func (c *traceConfig) checkRotation() error {
 		return errors.New("--rotate-keep: nothing rotates without --rotate-size: add it, or drop this")
 	case c.RotateSize > 0 && (c.Output == "" || c.Output == "-"):
 		return errors.New("--rotate-size: there is no file to rotate: name one with -o")
-	}
-	return nil
-}
-
-// checkFamilies refuses addresses that no socket of the families wanted can have.
-func (c *traceConfig) checkFamilies() error {
-	wanted := func(p netip.Prefix) bool { return p.Addr().Is4() && c.IPv4 || p.Addr().Is6() && c.IPv6 }
-	flag := "-4"
-	if c.IPv6 {
-		flag = "-6"
-	}
-	if len(c.Src) > 0 && !slices.ContainsFunc(c.Src, wanted) {
-		return fmt.Errorf("--src: no address of the family that %s wants: drop one of the two", flag)
-	}
-	if len(c.Dst) > 0 && !slices.ContainsFunc(c.Dst, func(d flagvalue.Destination) bool { return wanted(d.Prefix) }) {
-		return fmt.Errorf("--dst: no address of the family that %s wants: drop one of the two", flag)
 	}
 	return nil
 }
@@ -131,27 +110,6 @@ func (c *traceConfig) setOutput(t *traceFlags, now time.Time) {
 	case !t.quiet:
 		c.Show = showTable
 	}
-}
-
-// filterText returns the filter flags that were given, in canonical form.
-func (t *traceFlags) filterText() string {
-	var words []string
-	t.filters.VisitAll(func(f *pflag.Flag) {
-		name := dashed(f.Name)
-		switch comms, isComms := f.Value.(*flagvalue.Comms); {
-		case isComms:
-			for _, comm := range comms.List() {
-				words = append(words, name, shellWord(comm))
-			}
-		case f.Value.Type() == "bool":
-			if f.Value.String() == "true" {
-				words = append(words, name)
-			}
-		case f.Value.String() != "":
-			words = append(words, name, shellWord(f.Value.String()))
-		}
-	})
-	return strings.Join(words, " ")
 }
 
 // shellWord quotes what a shell would not take as one plain word.

@@ -20,14 +20,7 @@ type traceFlags struct {
 
 	ports    flagvalue.Ports
 	explicit bool
-	protos   flagvalue.Protos
-	v4, v6   bool
-	pids     flagvalue.PIDs
-	comms    flagvalue.Comms
-	uids     flagvalue.UIDs
-	netns    flagvalue.Netns
-	src      flagvalue.Prefixes
-	dst      flagvalue.Destinations
+	filterFlags
 
 	output   flagvalue.File
 	rotate   flagvalue.FileSize
@@ -48,15 +41,7 @@ func (t *traceFlags) bind(set *flagSet) {
 	t.filters = f
 	f.VarP(&t.ports, "port", "p", "only these local ports, and their explicit holds too: 60568 or 60000-60999,443")
 	f.BoolVar(&t.explicit, "explicit", false, "also ports that the program asked for by number")
-	f.Var(&t.protos, "proto", "tcp, udp, or both with a comma (all unless given)")
-	f.BoolVarP(&t.v4, "4", "4", false, "only IPv4")
-	f.BoolVarP(&t.v6, "6", "6", false, "only IPv6")
-	f.Var(&t.pids, "pid", "only ports that these processes had assigned")
-	f.Var(&t.comms, "comm", "only those of tasks with exactly this name (can be repeated)")
-	f.Var(&t.uids, "uid", "only those of these users, by id or name")
-	f.Var(&t.netns, "netns", "only this network namespace: a process id, a path, an inode number, or a name from ip netns")
-	f.Var(&t.dst, "dst", "only to these remote addresses: 10.0.0.0/8, 192.0.2.7:443, [2001:db8::/32]:443")
-	f.Var(&t.src, "src", "only from these local addresses")
+	t.filterFlags.bind(f)
 
 	f = set.group("Output")
 	f.VarP(&t.output, "output", "o", "the recording; .zst compresses, - is standard output, none records nothing (default porttrace-<UTC time>.jsonl)")

@@ -21,7 +21,7 @@ func (f *flagSet) usage() string {
 	if f.command == "" {
 		b.WriteString(commandList())
 	} else {
-		fmt.Fprintf(&b, "  %s [flags]\n", f.program())
+		fmt.Fprintf(&b, "  %s\n", strings.TrimSpace(f.program()+" [flags] "+f.operands))
 	}
 	column := f.column()
 	for _, g := range f.groups {
@@ -31,8 +31,12 @@ func (f *flagSet) usage() string {
 	if len(f.examples) > 0 {
 		b.WriteString("\nExamples:\n")
 	}
+	call := "sudo porttrace "
+	if f.rootless {
+		call = "porttrace "
+	}
 	for _, x := range f.examples {
-		fmt.Fprintf(&b, "  %s\n      %s\n", strings.TrimSpace("sudo porttrace "+x.line), wrap(x.what, 6))
+		fmt.Fprintf(&b, "  %s\n      %s\n", strings.TrimSpace(call+x.line), wrap(x.what, 6))
 	}
 	if f.command == "" {
 		b.WriteString("\nporttrace COMMAND --help tells more about a command.\n")

@@ -112,6 +112,9 @@ func appendText(dst []byte, key, s string) []byte {
 	return appendString(dst, key, s)
 }
 
+// AppendString appends s as a JSON string, with any bytes it has: see the package comment.
+func AppendString(dst []byte, s string) []byte { return appendString(dst, "", s) }
+
 func appendString(dst []byte, key, s string) []byte {
 	dst = append(dst, key...)
 	dst = append(dst, '"')

@@ -52,7 +52,7 @@ func (d *decoder) start() (*lifetime.Record, error) {
 
 func errSchema(schema int64) error {
 	if schema > Schema {
-		return fmt.Errorf("schema %d is newer than this porttrace reads (%d): upgrade porttrace", schema, Schema)
+		return fmt.Errorf("schema %d is newer than this porttrace reads (%d): %w", schema, Schema, ErrNewer)
 	}
 	return fmt.Errorf("start: schema %d: not a recording of porttrace", schema)
 }

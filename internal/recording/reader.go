@@ -27,6 +27,9 @@ const linesPerCall = 1024
 // errTorn is where the input stops inside something.
 var errTorn = errors.New("torn")
 
+// ErrNewer is of recordings whose schema this version does not know.
+var ErrNewer = errors.New("upgrade porttrace")
+
 // Reader reads a recording, plain or compressed by zstd. Recordings joined in one input,
 // all plain or all compressed, are read on as one, each with its start record; only the
 // last may be cut. It is for one goroutine but for Stop, and has none of its own.

@@ -1,0 +1,36 @@
+package terminal
+
+import (
+	"net/netip"
+	"time"
+
+	"porttrace/internal/lifetime"
+)
+
+// The words of the table, for other texts about the same things.
+
+// Duration returns d as the table writes it, in at most six columns: 2.3ms, 60.9s, 2h03m.
+// It is cut, never rounded up; "?" is an unknown, negative one.
+func Duration(d time.Duration) string { return string(appendDuration(nil, d)) }
+
+// Owner returns comm/pid, escaped, "?" for what is not known.
+func Owner(o *lifetime.Owner) string {
+	b, _ := appendOwner(nil, o)
+	return string(b)
+}
+
+// Container returns a container's id, short and escaped, "-" for none.
+func Container(id string) string {
+	b, _ := appendContainer(nil, id)
+	return string(b)
+}
+
+// Addr returns the address, "-" for none.
+func Addr(a netip.Addr) string { return string(appendAddr(nil, a)) }
+
+// AddrPort returns the address and port, "-" for none.
+func AddrPort(a netip.AddrPort) string { return string(appendAddrPort(nil, a)) }
+
+// Columns returns how many columns of a terminal text takes that EscapeText made or that is
+// our own.
+func Columns(s string) int { return textWidth([]byte(s)) }
