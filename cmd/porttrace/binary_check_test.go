@@ -100,6 +100,7 @@ func (d *checkDocument) connectPool(t *testing.T) checkedPool {
 
 func TestCheckLevels(t *testing.T) {
 	c := startClient(t, 40000, 40009)
+	c.ns.Sysctl(t, "ipv4/tcp_tw_reuse", "0")
 	wantLines(t, checking(t, 0, c.netns()).stdout.String(), "ok: no ephemeral port is in use")
 	c.do("open", 6)
 	wantLines(t, checking(t, 0, c.netns()).stdout.String(),
@@ -127,10 +128,11 @@ func TestCheckLevels(t *testing.T) {
 
 // Numbers for the same moment as the tracer's own.
 func TestCheckIsWhatTheTracerRecords(t *testing.T) {
-	c := newClient(t, 40000, 40022)
+	c := newClient(t, 40000, 40023) // of an odd number connect() leaves one out
+	c.ns.Sysctl(t, "ipv4/tcp_tw_reuse", "0")
 	p := tracing(t, "-q", "-o", "x.jsonl", c.netns())
 	c.do("open", 13)
-	c.do("wait", 10)
+	c.do("wait", 11)
 	c.do("fail")
 	p.waitLines("x.jsonl", 1, `"type":"pool"`)
 	got := checking(t, 2, c.netns(), "--format", "json")
@@ -147,6 +149,7 @@ func TestCheckIsWhatTheTracerRecords(t *testing.T) {
 		}
 		return
 	}
+	t.Error("the tracer recorded no pool")
 }
 
 // The everyday question.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -18,87 +19,6 @@ import (
 	"porttrace/internal/terminal"
 	"porttrace/internal/testutil"
 )
-
-// truth is what a test did: holds as a tracer would have seen them begin. It implements
-// pool.Holds.
-type truth struct {
-	l     *lab
-	holds []lifetime.Hold
-}
-
-func (h *truth) Each(f func(*lifetime.Hold)) {
-	for i := range h.holds {
-		f(&h.holds[i])
-	}
-}
-
-func (h *truth) add(fd int, proto event.Proto, path event.Path, state event.State, dst string) {
-	h.l.t.Helper()
-	at := h.l.local(fd)
-	hold := lifetime.Hold{
-		ID: uint64(len(h.holds) + 1), NetNS: h.l.ns.Inode, Proto: proto, Path: path, State: state, Assigned: 1,
-		Src: at.Addr(), Port: at.Port(),
-	}
-	if dst != "" {
-		hold.Dst = netip.MustParseAddrPort(dst)
-	}
-	h.holds = append(h.holds, hold)
-}
-
-// Counts of sockets of each kind.
-const (
-	toFirst   = 31
-	waiting   = 29
-	toSecond  = 37
-	boundV4   = 41
-	listening = 3
-	accepted  = 7
-	udpBound  = 43
-	udpTo     = 47
-)
-
-// populate makes sockets on every path, in a range of 300 ports.
-func populate(l *lab) *truth {
-	l.t.Helper()
-	h := &truth{l: l}
-	const tcp, udp = event.TCP, event.UDP
-	first, second := l.listener("127.0.0.1:7001"), l.listener("[::1]:7002")
-	for i := range toFirst + waiting {
-		fd := l.connected(unix.SOCK_STREAM, "127.0.0.1:7001")
-		far := l.accept(first)
-		state := event.Established
-		if i >= toFirst {
-			l.endsInTimeWait(fd, far)
-			state = event.TimeWait
-		}
-		h.add(fd, tcp, event.Connect, state, "127.0.0.1:7001")
-	}
-	for range toSecond {
-		h.add(l.connected(unix.SOCK_STREAM, "[::1]:7002"), tcp, event.Connect, event.Established, "[::1]:7002")
-		l.accept(second)
-	}
-	for range boundV4 {
-		h.add(l.bound(unix.SOCK_STREAM, "127.0.0.2:0"), tcp, event.Bind, event.Bound, "")
-	}
-	for range listening {
-		fd := l.socket(unix.AF_INET, unix.SOCK_STREAM)
-		l.must(unix.Listen(fd, 100))
-		h.add(fd, tcp, event.Listen, event.Listening, "")
-		to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.3"), l.local(fd).Port()).String()
-		for range accepted { // which have the listener's port, and are no holds
-			h.add(l.connected(unix.SOCK_STREAM, to), tcp, event.Connect, event.Established, to)
-			l.accept(fd)
-		}
-	}
-	for range udpBound {
-		h.add(l.bound(unix.SOCK_DGRAM, "[::1]:0"), udp, event.Bind, event.Bound, "")
-	}
-	for range udpTo {
-		h.add(l.connected(unix.SOCK_DGRAM, "127.0.0.1:53"), udp, event.UDPConnect, event.Established, "127.0.0.1:53")
-	}
-	l.bound(unix.SOCK_DGRAM, "127.0.0.1:53") // outside of the range
-	return h
-}
 
 func (r *Result) find(t testing.TB, proto event.Proto, src, dst string) *terminal.PoolAnswer {
 	t.Helper()
@@ -324,6 +244,19 @@ func TestLevels(t *testing.T) {
 	}{{0, 0, OK}, {0, 10, OK}, {6, 10, OK}, {69, 99, OK}, {7, 10, Warning}, {70, 100, Warning}, {89, 100, Warning}, {9, 10, Critical}, {10, 10, Critical}, {28232, 28232, Critical}} {
 		if got := (Thresholds{70, 90}).Of(tc.inUse, tc.usable); got != tc.want {
 			t.Errorf("%d of %d: %v, want %v", tc.inUse, tc.usable, got, tc.want)
+		}
+	}
+}
+
+// What could not be looked at hides nothing that was seen.
+func TestUnknown(t *testing.T) {
+	key := pool.Key{NetNS: 1, Proto: event.TCP, Src: netip.MustParseAddr("127.0.0.1")}
+	for inUse, want := range map[int]Level{1: Unknown, 70: Warning, 90: Critical} {
+		l := look{Options: Options{Thresholds: Thresholds{70, 90}, IPv4: true}}
+		l.result.Errors = []error{errors.New("network namespace 2: listing sockets: no")}
+		l.judge([]pool.Standing{{Key: key, Use: pool.Use{InUse: inUse, Usable: 100}}})
+		if l.result.Level != want {
+			t.Errorf("%d of 100 in use: %v, want %v", inUse, l.result.Level, want)
 		}
 	}
 }

@@ -24,12 +24,13 @@ func newLab(t testing.TB, ports string) *lab {
 	testutil.Need(t, os.Geteuid() == 0, "root, to make network namespaces")
 	l := &lab{t, testutil.NewNetNS(t)}
 	l.ns.Sysctl(t, "ipv4/ip_local_port_range", ports)
-	l.settle()
+	l.ns.Sysctl(t, "ipv4/tcp_tw_reuse", "0") // or what waits is another's in a second
+	l.inhabit()
 	return l
 }
 
-// settle has a process live in the namespace, by which it is found.
-func (l *lab) settle() {
+// inhabit has a process live in the namespace, by which it is found.
+func (l *lab) inhabit() {
 	l.t.Helper()
 	cmd := exec.Command("cat") // until its input ends
 	in, err := cmd.StdinPipe()
@@ -144,20 +145,18 @@ func (l *lab) options() Options {
 	}
 }
 
-// settled looks until no socket is on its way to another state.
+// settled looks once so many sockets are in TIME_WAIT, which ends what a test began.
 func (l *lab) settled(waiting int) *Result {
 	l.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		r, n := l.look(), 0
+		n := 0
 		for _, e := range l.ns.Table(l.t) {
 			if e.State == event.TimeWait {
 				n++
 			}
 		}
 		if n == waiting {
-			if again := l.look(); len(again.Pools.Pools) == len(r.Pools.Pools) {
-				return again
-			}
+			return l.look()
 		}
 		if time.Now().After(deadline) {
 			l.t.Fatalf("%d sockets in TIME_WAIT, want %d", n, waiting)
