@@ -84,7 +84,7 @@ func (s *space) use(k Key) use {
 		mark(s.draws[k], &busy, &waiting)
 	} else {
 		for at, seats := range s.sits {
-			if at.proto == k.Proto && conflicts(at.src, k.Src) {
+			if at.proto == k.Proto && Conflicts(at.src, k.Src) {
 				mark(seats, &busy, &waiting)
 			}
 		}
@@ -110,10 +110,10 @@ func mark(seats []seat, busy, waiting *portSet) {
 	}
 }
 
-// conflicts says whether two addresses keep each other from a port: the same one, or
+// Conflicts says whether two addresses keep each other from a port: the same one, or
 // one of them a wildcard for the other's family (inet_rcv_saddr_equal). IPV6_V6ONLY is
 // not told, so "::" is taken for both families.
-func conflicts(a, b netip.Addr) bool {
+func Conflicts(a, b netip.Addr) bool {
 	return a == b || covers(a, b) || covers(b, a)
 }
 
