@@ -19,7 +19,13 @@ type giveaway struct {
 	taker *party // who got it last
 	held  int    // by its owner, now
 	given int    // times
+	asked int    // times, by its owner
+	heard bool   // its owner listened on it
 }
+
+// isService says whether the port is one that is wanted again: a number that somebody
+// asked for once says little.
+func (g *giveaway) isService() bool { return g.heard || g.asked > 1 }
 
 // takeFixed follows a port that its owner asked for, or got though another asks for it.
 func (e *Engine) takeFixed(h *lifetime.Hold) {
@@ -27,12 +33,15 @@ func (e *Engine) takeFixed(h *lifetime.Hold) {
 	g := e.fixed[k]
 	switch {
 	case h.Path == event.Explicit:
+		if g == nil && len(e.fixed) >= maxPlaces {
+			e.sweepFixed()
+		}
 		if g == nil && len(e.fixed) < maxPlaces {
 			g = &giveaway{}
 			e.fixed[k] = g
 		}
 		if g != nil {
-			g.owner, g.held = e.party(&h.Owner), g.held+1
+			g.owner, g.held, g.asked = e.party(&h.Owner), g.held+1, g.asked+1
 		}
 	case g != nil && g.held == 0:
 		g.taker, g.given = e.party(&h.Owner), g.given+1
@@ -42,5 +51,6 @@ func (e *Engine) takeFixed(h *lifetime.Hold) {
 func (e *Engine) releaseFixed(h *lifetime.Hold) {
 	if g := e.fixed[fixedPort{h.NetNS, h.Proto, h.Port}]; g != nil && h.Path == event.Explicit {
 		g.held = max(g.held-1, 0)
+		g.heard = g.heard || h.States[event.Listening] > 0
 	}
 }

@@ -15,10 +15,12 @@ type mark struct {
 	who  *party
 }
 
-// scored is a finding with the share of the ports in use that it accounts for.
+// scored is a finding with the share of the ports in use that it accounts for, and with
+// how much there is of it: a share is soon a whole one, and the number still grows.
 type scored struct {
 	Finding
 	weight float64
+	size   int
 	netns  uint32
 	proto  event.Proto
 }
@@ -61,7 +63,7 @@ func (e *Engine) judge() {
 	c := &court{Engine: e, mixes: map[*stake]*mix{}}
 	e.current = map[mark]bool{}
 	for _, p := range e.places {
-		p.hot = p.stressed() >= notable
+		p.hot = p.stressed() >= notable || !e.live && share(p.worst.InUse, p.worst.Usable) >= notable
 	}
 	for _, h := range e.holds {
 		c.count(h)
@@ -77,11 +79,13 @@ func (e *Engine) judge() {
 	}
 	c.namespaces()
 	c.givenAway()
+	c.confirm()
 	for m := range e.found { // a forecast is of its moment
 		if m.id == Exhausting && !e.current[m] {
 			delete(e.found, m)
 		}
 	}
+	e.trim()
 }
 
 func (c *court) count(h *holding) {
@@ -94,6 +98,9 @@ func (c *court) count(h *holding) {
 	if hot {
 		m.first = append(m.first, c.now.Sub(h.first))
 	}
+	if h.path == event.Bind && h.connected && h.stake.place.key.Proto == event.TCP {
+		m.poison++
+	}
 	if !h.known {
 		m.unknown++
 		return
@@ -101,9 +108,6 @@ func (c *court) count(h *holding) {
 	m.states[h.state]++
 	if hot {
 		m.ages[h.state] = append(m.ages[h.state], h.age(c.now))
-	}
-	if h.path == event.Bind && h.connected && h.stake.place.key.Proto == event.TCP {
-		m.poison++
 	}
 }
 
@@ -115,7 +119,7 @@ func (c *court) add(m mark, s scored) {
 	if old == nil || s.Severity > old.Severity {
 		c.fresh = append(c.fresh, m)
 	}
-	if old == nil || isSymptom(m.id) || s.Severity > old.Severity || s.Severity == old.Severity && s.weight > old.weight {
+	if old == nil || m.id == Exhausting || s.Severity > old.Severity || s.Severity == old.Severity && s.size >= old.size {
 		c.found[m] = &s
 	}
 }

@@ -24,6 +24,9 @@ func (e *Engine) party(o *lifetime.Owner) *party {
 	k := partyKey{o.Comm, o.Cgroup, o.UID, o.PID != 0}
 	who := e.parties[k]
 	if who == nil {
+		if len(e.parties) >= max(maxParties, e.room.parties) {
+			e.sweepParties()
+		}
 		who = &party{owner: *o, known: o.PID != 0}
 		e.parties[k] = who
 	}

@@ -9,10 +9,6 @@ import (
 	"porttrace/internal/pool"
 )
 
-// Beyond so many places those that stand empty, and never failed, are forgotten: a crawler
-// makes one for every destination.
-const maxPlaces = 1 << 15
-
 // place is what is known of a pool.
 type place struct {
 	key    pool.Key
@@ -25,6 +21,7 @@ type place struct {
 	latest, before lifetime.PoolInfo // pool records, the last and one some seconds earlier
 	worst          lifetime.PoolInfo // the fullest
 
+	reusedAt ktime.Wall // the last time that connect() took a port over from TIME_WAIT
 	failures map[lifetime.Cause]*failed
 	searches [2]durations // by whether less than half of the ports were in use
 }
@@ -38,6 +35,7 @@ type stake struct {
 	unanswered               int                         // connect() timed out
 	spent                    [event.States]time.Duration // by what was released
 	growth                   []sample
+	spells                   map[ID]*spell // of recordings
 }
 
 // sample is how many ports a share held at a time that do not come back by themselves.
@@ -54,6 +52,7 @@ type holding struct {
 	state     event.State
 	known     bool // state is
 	connected bool
+	outside   bool // of the range
 	first     ktime.Wall
 	seen      ktime.Wall
 	inState   time.Duration // when seen
@@ -75,7 +74,7 @@ func (e *Engine) stake(h *lifetime.Hold) *stake {
 func (e *Engine) place(k pool.Key) *place {
 	p := e.places[k]
 	if p == nil {
-		if len(e.places) >= maxPlaces {
+		if len(e.places) >= max(maxPlaces, e.room.places) {
 			e.sweep()
 		}
 		p = &place{key: k, stakes: map[*party]*stake{}}
@@ -84,18 +83,9 @@ func (e *Engine) place(k pool.Key) *place {
 	return p
 }
 
-// sweep forgets places that prove nothing.
-func (e *Engine) sweep() {
-	for k, p := range e.places {
-		if p.live == 0 && len(p.failures) == 0 && !p.told {
-			delete(e.places, k)
-		}
-	}
-}
-
 // forget drops a share that holds nothing, where there are many.
 func (e *Engine) forget(s *stake) {
-	if len(s.place.stakes) > 64 && len(s.place.failures) == 0 {
+	if len(s.place.stakes) > 64 {
 		delete(s.place.stakes, s.party)
 	}
 }

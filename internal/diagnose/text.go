@@ -17,7 +17,7 @@ func where(k pool.Key) string {
 		text = "to " + k.Dst.String()
 	}
 	if k.Proto == event.UDP {
-		text = "UDP " + text
+		text += " (UDP)"
 	}
 	return text
 }
