@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -155,6 +156,8 @@ func (p *peers) command(words []string) (answer string, err error) {
 				return "", err
 			}
 		}
+	case "churn": // short connections until no port is left, then n attempts in vain
+		return "", p.churn(n)
 	case "name":
 		name, err := hex.DecodeString(words[1])
 		if err != nil {
@@ -173,6 +176,7 @@ func (p *peers) connect(n int) (ports string, err error) {
 			return "", err
 		}
 		if err := unix.Connect(near, server()); err != nil {
+			unix.Close(near)
 			return "", fmt.Errorf("connect: %w", err)
 		}
 		far, _, err := unix.Accept4(p.listener, unix.SOCK_CLOEXEC)
@@ -203,6 +207,33 @@ func (p *peers) closeAll() error {
 		}
 	}
 	p.open = p.open[:0]
+	return nil
+}
+
+// churn closes its own end first: the port goes to TIME_WAIT.
+func (p *peers) churn(inVain int) error {
+	for failed := 0; failed < inVain; {
+		_, err := p.connect(1)
+		if errors.Is(err, unix.EADDRNOTAVAIL) {
+			failed++
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c := p.open[len(p.open)-1]
+		p.open = p.open[:len(p.open)-1]
+		if err := unix.Close(c.near); err != nil {
+			return err
+		}
+		var b [1]byte
+		if n, err := unix.Read(c.far, b[:]); n != 0 || err != nil {
+			return fmt.Errorf("reading the end of a connection: %d, %w", n, err)
+		}
+		if err := unix.Close(c.far); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
