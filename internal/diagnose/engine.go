@@ -34,10 +34,17 @@ type Engine struct {
 	current map[mark]bool    // of the last judgement
 	pending map[mark]*scored // leaks of a recording, whose holds' states are not told yet
 	began   ktime.Wall       // the first record's time
-	room    struct{ places, parties int }
+	room    struct {         // until something is forgotten
+		places, parties int
+		fixed           ktime.Wall // the last time that it was
+	}
 }
 
-// New returns an engine that has seen nothing.
+// New returns an engine that has seen nothing, for a recording. One without --states tells
+// states when a port comes back, and at the end: what was held up is told from then on. It
+// stays unknown what holds were in whose release was not recorded (a crash, a lost part),
+// whether a growing party leaks connections until that is told, and how a range changed
+// after the start but for how many ports it offers.
 func New() *Engine {
 	return &Engine{
 		ranges:  map[uint32]lifetime.Range{},

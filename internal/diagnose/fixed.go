@@ -33,10 +33,10 @@ func (e *Engine) takeFixed(h *lifetime.Hold) {
 	g := e.fixed[k]
 	switch {
 	case h.Path == event.Explicit:
-		if g == nil && len(e.fixed) >= maxPlaces {
+		if g == nil && len(e.fixed) >= maxFixed {
 			e.sweepFixed()
 		}
-		if g == nil && len(e.fixed) < maxPlaces {
+		if g == nil && len(e.fixed) < maxFixed {
 			g = &giveaway{}
 			e.fixed[k] = g
 		}

@@ -15,10 +15,10 @@ const usual = 60999 - 32768 + 1
 // searching tells that connect() searches long, as it does past half of the range: the
 // even ports are gone, and every one of them is tried before the odd ones.
 func (c *court) searching(p *place) {
-	below, above := &p.searches[0], &p.searches[1]
-	if above.n < 50 || p.key.Proto != event.TCP {
+	if p.searches == nil || p.key.Proto != event.TCP || p.searches[1].n < 50 {
 		return
 	}
+	below, above := &p.searches[0], &p.searches[1]
 	slow, fast := above.quantile(0.5), below.quantile(0.5)
 	if slow < 50*time.Microsecond || below.n >= 50 && slow < 8*fast {
 		return
@@ -88,7 +88,7 @@ func (c *court) namespaces() {
 		}
 	}
 	for _, h := range c.holds {
-		if rng, ok := c.ranges[h.stake.place.key.NetNS]; ok && h.path == event.Explicit && h.port >= rng.Lo && h.port <= rng.Hi {
+		if h.path == event.Explicit && !h.outside {
 			at(h.stake.place).fixed++
 		}
 	}

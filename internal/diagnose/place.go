@@ -23,7 +23,7 @@ type place struct {
 
 	reusedAt ktime.Wall // the last time that connect() took a port over from TIME_WAIT
 	failures map[lifetime.Cause]*failed
-	searches [2]durations // by whether less than half of the ports were in use
+	searches *[2]durations // by whether less than half of the ports were in use; nil: none
 }
 
 // stake is what a party has to do with a place.
@@ -92,8 +92,11 @@ func (e *Engine) forget(s *stake) {
 
 // measure takes how long a search for a port took.
 func (p *place) measure(search time.Duration, usable int) {
-	if search < 0 || usable == 0 {
+	if search < 0 || usable == 0 || p.live < few { // most places never have many
 		return
+	}
+	if p.searches == nil {
+		p.searches = &[2]durations{}
 	}
 	p.searches[min(2*p.live/usable, 1)].add(search)
 }
