@@ -64,7 +64,7 @@ func (e *Engine) sweepParties() {
 		}
 	}
 	for _, g := range e.fixed {
-		used[g.owner], used[g.taker] = true, true
+		used[g.owner.party], used[g.taker.party] = true, true
 	}
 	for m := range e.found {
 		used[m.who] = true

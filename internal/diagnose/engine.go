@@ -120,7 +120,7 @@ func (e *Engine) Ranges(read func(netns, pid uint32) (lifetime.Range, bool)) {
 		done[k.NetNS] = true
 		var pid uint32
 		if top := p.main(func(s *stake) int { return s.live }); top != nil {
-			pid = top.party.owner.PID
+			pid = top.pid
 		}
 		if rng, ok := read(k.NetNS, pid); ok {
 			e.ranges[k.NetNS] = rng
@@ -159,6 +159,7 @@ func (e *Engine) take(h *lifetime.Hold, assigned bool) {
 		s.live++
 		s.place.live++
 	}
+	s.meet(h.Owner.PID)
 	if assigned {
 		s.assigned++
 		s.place.measure(h.Search, e.usable(s.place))
@@ -201,6 +202,7 @@ func (e *Engine) release(h *lifetime.Hold, reason event.Reason) {
 	e.look(s, h)
 	e.releaseFixed(h)
 	if s.live == 0 {
+		s.met = false // the next ones may be another process's
 		e.forget(s)
 	}
 }

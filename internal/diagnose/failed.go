@@ -14,7 +14,13 @@ type failed struct {
 	worst       lifetime.FailureInfo // the latest, with the most use measured
 	waiting     int                  // in TIME_WAIT then; negative: unknown
 	news        bool                 // since the last judgement
-	parties     map[*party]int
+	parties     map[*party]*tally
+}
+
+// tally is a party and how many of something are its.
+type tally struct {
+	suspect
+	n int
 }
 
 // measured takes the use of the pool, if it is fuller than was known: the numbers that
@@ -47,7 +53,7 @@ func (e *Engine) fail(f *lifetime.FailureInfo, at ktime.Wall) {
 	}
 	of := p.failures[f.Cause]
 	if of == nil {
-		of = &failed{first: at, worst: *f, waiting: -1, parties: map[*party]int{}}
+		of = &failed{first: at, worst: *f, waiting: -1, parties: map[*party]*tally{}}
 		p.failures[f.Cause] = of
 		e.due = min(e.due, e.judged+ktime.Wall(shortest))
 	}
@@ -61,16 +67,25 @@ func (e *Engine) fail(f *lifetime.FailureInfo, at ktime.Wall) {
 	of.n++
 	of.news = true
 	of.last = max(of.last, at)
-	if who := e.party(&f.Owner); len(of.parties) < 64 || of.parties[who] > 0 {
-		of.parties[who]++
+	who := e.party(&f.Owner)
+	if of.parties[who] == nil {
+		if len(of.parties) >= 64 {
+			return
+		}
+		of.parties[who] = &tally{suspect: suspect{party: who}}
 	}
+	of.parties[who].n++
+	of.parties[who].meet(f.Owner.PID)
 }
 
 // who is the party that met it most.
-func (f *failed) who() (top *party) {
-	for who, n := range f.parties {
-		if top == nil || n > f.parties[top] || n == f.parties[top] && who.before(top) {
-			top = who
+func (f *failed) who() suspect { return most(f.parties).suspect }
+
+// most is the tally with the most, an empty one if there is none.
+func most(of map[*party]*tally) (top tally) {
+	for _, t := range of {
+		if t.n > top.n || t.n == top.n && t.before(top.party) {
+			top = *t
 		}
 	}
 	return top

@@ -15,12 +15,12 @@ type fixedPort struct {
 // giveaway is what happens to such a port: others get it from the kernel while its
 // owner does not have it.
 type giveaway struct {
-	owner *party // who asks for it
-	taker *party // who got it last
-	held  int    // by its owner, now
-	given int    // times
-	asked int    // times, by its owner
-	heard bool   // its owner listened on it
+	owner suspect // who asks for it
+	taker suspect // who got it last
+	held  int     // by its owner, now
+	given int     // times
+	asked int     // times, by its owner
+	heard bool    // its owner listened on it
 }
 
 // isService says whether the port is one that is wanted again: a number that somebody
@@ -41,10 +41,10 @@ func (e *Engine) takeFixed(h *lifetime.Hold) {
 			e.fixed[k] = g
 		}
 		if g != nil {
-			g.owner, g.held, g.asked = e.party(&h.Owner), g.held+1, g.asked+1
+			g.owner, g.held, g.asked = suspect{e.party(&h.Owner), h.Owner.PID, true}, g.held+1, g.asked+1
 		}
 	case g != nil && g.held == 0:
-		g.taker, g.given = e.party(&h.Owner), g.given+1
+		g.taker, g.given = suspect{e.party(&h.Owner), h.Owner.PID, true}, g.given+1
 	}
 }
 

@@ -118,7 +118,7 @@ func (c *court) poisoned(d domain, s *strain) {
 		Severity: Warning,
 		Title: fmt.Sprintf("%s ports are taken by bind(addr, 0) before connect(): no connect() in this namespace may share them, whatever its destination%s",
 			grouped(s.poison), by(s.poisoner)),
-		Culprit: s.poisoner.party.culprit(),
+		Culprit: s.poisoner.culprit(),
 		Pool:    &key,
 		Evidence: []Number{
 			{"poisoned", float64(s.poison)},
@@ -176,14 +176,14 @@ func (c *court) givenAway() {
 		}
 		key := pool.Key{NetNS: k.netns, Proto: k.proto}
 		taker := ""
-		if g.taker != nil && g.taker.known {
+		if g.taker.isKnown() {
 			taker = ", last to " + g.taker.name()
 		}
 		title := fmt.Sprintf("port %d, which programs ask for by number, was given away %d times by the kernel%s", k.port, g.given, taker)
-		if g.owner != nil && g.owner.known {
+		if g.owner.isKnown() {
 			title += "; it is wanted by " + g.owner.name()
 		}
-		c.add(mark{id: FixedPortLost, pool: key, who: g.owner}, scored{Finding: Finding{
+		c.add(mark{id: FixedPortLost, pool: key, who: g.owner.party}, scored{Finding: Finding{
 			Severity: Warning, Title: title, Culprit: g.taker.culprit(), Pool: &key,
 			Evidence: []Number{{"port", float64(k.port)}, {"given_away", float64(g.given)}},
 			Remedy:   fmt.Sprintf("add %d to net.ipv4.ip_local_reserved_ports (keep what is there: writing replaces it), or let the service listen outside %d-%d", k.port, rng.Lo, rng.Hi),

@@ -28,8 +28,8 @@ type place struct {
 
 // stake is what a party has to do with a place.
 type stake struct {
+	suspect
 	place *place
-	party *party
 
 	live, assigned, released int
 	unanswered               int                         // connect() timed out
@@ -65,7 +65,7 @@ func (e *Engine) stake(h *lifetime.Hold) *stake {
 	p, who := e.place(pool.KeyOf(h)), e.party(&h.Owner)
 	s := p.stakes[who]
 	if s == nil {
-		s = &stake{place: p, party: who}
+		s = &stake{place: p, suspect: suspect{party: who}}
 		p.stakes[who] = s
 	}
 	return s
@@ -104,7 +104,7 @@ func (p *place) measure(search time.Duration, usable int) {
 // main is the share with the most of something, nil of nothing.
 func (p *place) main(of func(*stake) int) (top *stake) {
 	for _, s := range p.stakes {
-		if n := of(s); n > 0 && (top == nil || n > of(top) || n == of(top) && s.party.before(top.party)) {
+		if n := of(s); n > 0 && (top == nil || n > of(top) || n == of(top) && s.before(top.party)) {
 			top = s
 		}
 	}

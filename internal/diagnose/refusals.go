@@ -40,7 +40,7 @@ func probesIPv6(f *failed) bool { return f.worst.Src.Is6() && f.worst.Src.IsLoop
 
 func (c *court) refusal(id ID, p *place, f *failed, title, remedy string, more ...Number) {
 	who := f.who()
-	if who != nil && who.known {
+	if who.isKnown() {
 		title += ", by " + who.name()
 	}
 	evidence := append([]Number{{"failures", float64(f.n)}}, more...)

@@ -149,6 +149,6 @@ func (c *court) stuck(s *stake, m *mix, state event.State, id ID, least float64,
 // putOf adds a finding about what a party does in a pool.
 func (c *court) putOf(id ID, s *stake, f scored) {
 	key := s.place.key
-	f.Pool, f.netns, f.proto, f.Culprit = &key, key.NetNS, key.Proto, s.party.culprit()
+	f.Pool, f.netns, f.proto, f.Culprit = &key, key.NetNS, key.Proto, s.culprit()
 	c.add(mark{id: id, pool: key, who: s.party}, f)
 }

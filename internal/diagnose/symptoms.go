@@ -68,7 +68,7 @@ func (c *court) put(id ID, p *place, top *stake, s scored) {
 	key := p.key
 	s.Pool, s.netns, s.proto = &key, key.NetNS, key.Proto
 	if top != nil {
-		s.Culprit = top.party.culprit()
+		s.Culprit = top.culprit()
 	}
 	c.add(mark{id: id, pool: key}, s)
 }
@@ -92,12 +92,12 @@ func (c *court) exhausted(p *place, f *failed) {
 			evidence = append(evidence, Number{"time_wait", float64(waiting)})
 			title += fmt.Sprintf(", %s of them in TIME_WAIT", grouped(waiting))
 		}
-		if top != nil && top.known && f.worst.InUse > 0 {
+		if top.isKnown() && f.worst.InUse > 0 {
 			evidence = append(evidence, Number{"culprit_percent", 100 * part})
 			title += fmt.Sprintf(", %.0f %% of them by %s", 100*part, top.name())
 		}
 	}
-	if who := f.who(); who != nil && who.known {
+	if who := f.who(); who.isKnown() {
 		title += ", failing: " + who.name()
 	}
 	key := p.key
@@ -109,12 +109,19 @@ func (c *court) exhausted(p *place, f *failed) {
 
 // holders is who holds the most of the ports that a place may not use, and what share.
 // bind(), listen() and UDP are kept from what anybody has on an address that conflicts.
-func (c *court) holders(p *place) (top *party, part float64) {
-	live, all := map[*party]int{}, 0
+func (c *court) holders(p *place) (top suspect, part float64) {
+	live, all := map[*party]*tally{}, 0
 	count := func(p *place) {
 		all += p.live
 		for who, s := range p.stakes {
-			live[who] += s.live
+			if s.live == 0 {
+				continue
+			}
+			if live[who] == nil {
+				live[who] = &tally{suspect: suspect{party: who}}
+			}
+			live[who].n += s.live
+			live[who].meet(s.pid)
 		}
 	}
 	if p.key.Dst.IsValid() {
@@ -126,12 +133,8 @@ func (c *court) holders(p *place) (top *party, part float64) {
 			}
 		}
 	}
-	for who, n := range live {
-		if n > 0 && (top == nil || n > live[top] || n == live[top] && who.before(top)) {
-			top = who
-		}
-	}
-	return top, share(live[top], all)
+	of := most(live)
+	return of.suspect, share(of.n, all)
 }
 
 // keepsFrom says whether the ports of p cannot be had in another place, one without a

@@ -166,3 +166,27 @@ func TestRangeThatChanges(t *testing.T) {
 		t.Errorf("the range is %+v, want the one read", rng)
 	}
 }
+
+// Processes of one name and unit are one party, and each pool names the one of its own.
+func TestCulpritIsTheProcessOfThatPool(t *testing.T) {
+	s := tell(t)
+	elsewhere := connectTo(other, "curl")
+	elsewhere.Owner.PID = 200
+	s.take(20, elsewhere)
+	s.enter(event.TimeWait, s.take(size, connectTo(server, "curl"))...)
+	s.fail(1, connectTo(server, "curl"), lifetime.RangeExhausted)
+	s.wait(2 * time.Second)
+	for _, f := range s.e.Findings() {
+		if f.Culprit != nil && f.Culprit.PID != 100 {
+			t.Errorf("the culprit of %s is %+v, want process 100", f.ID, *f.Culprit)
+		}
+	}
+	second := connectTo(server, "curl")
+	second.Owner.PID = 300
+	s.take(1, second)
+	s.fail(1, second, lifetime.RangeExhausted)
+	s.wait(6 * time.Second)
+	if who := s.find(Exhausted)[0].Culprit; who == nil || who.PID != 0 || who.Comm != "curl" {
+		t.Errorf("the culprit is %+v, want curl and no process: they are two", who)
+	}
+}
