@@ -165,7 +165,7 @@ func (e *Engine) take(h *lifetime.Hold, assigned bool) {
 		s.place.measure(h.Search, e.usable(s.place))
 	}
 	e.holds[h.ID] = &holding{
-		stake: s, path: h.Path, port: h.Port, first: e.now - ktime.Wall(h.HeldFor()),
+		stake: s, path: h.Path, port: h.Port, pid: h.Owner.PID, first: e.now - ktime.Wall(h.HeldFor()),
 		connected: h.Dst.IsValid(), outside: outside,
 	}
 	e.takeFixed(h)

@@ -32,6 +32,7 @@ type mix struct {
 	unknown int // their state is
 	poison  int // taken by bind(), and connected
 	first   []time.Duration
+	pids    map[uint32]int // whose they are, where it is not one process
 }
 
 func (m *mix) known() int {
@@ -70,6 +71,7 @@ func (e *Engine) judge() {
 	}
 	for s, m := range c.mixes {
 		c.grow(s, m)
+		s.blame(m)
 	}
 	for _, p := range e.places {
 		c.symptoms(p)
@@ -97,6 +99,12 @@ func (c *court) count(h *holding) {
 	hot := h.stake.place.hot
 	if hot {
 		m.first = append(m.first, c.now.Sub(h.first))
+		if h.stake.pid == 0 && !h.outside {
+			if m.pids == nil {
+				m.pids = map[uint32]int{}
+			}
+			m.pids[h.pid]++
+		}
 	}
 	if h.path == event.Bind && h.connected && h.stake.place.key.Proto == event.TCP {
 		m.poison++

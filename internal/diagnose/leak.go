@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"porttrace/internal/event"
@@ -29,6 +30,9 @@ func (c *court) grow(s *stake, m *mix) {
 	if s.live < few {
 		s.growth = nil
 		return
+	}
+	if n := len(s.growth); n > 0 && c.now.Sub(s.growth[n-1].at) < interval {
+		return // judged early, for what happens elsewhere
 	}
 	s.growth = append(s.growth, sample{c.now, s.lasting(m)})
 	for len(s.growth) > 1 && c.now.Sub(s.growth[1].at) >= memory {
@@ -135,7 +139,19 @@ func (s *stake) grown() (grown int, steady bool) {
 			steps++
 		}
 	}
-	return grown, steps >= 3 && 4*steps >= 3*(len(s.growth)-1) && last.at.Sub(first.at) >= leakTime
+	return grown, steps >= 3 && 4*steps >= 3*(len(s.growth)-1) && last.at.Sub(first.at) >= leakTime && s.goesOn()
+}
+
+// goesOn says whether the last third of the time has its part in the growth: what takes
+// its ports in a burst, and is looked at a few times since, does not grow.
+func (s *stake) goesOn() bool {
+	first, last := s.growth[0], s.growth[len(s.growth)-1]
+	for _, at := range slices.Backward(s.growth) {
+		if 3*at.at.Sub(first.at) <= 2*last.at.Sub(first.at) {
+			return 6*(last.lasting-at.lasting) >= last.lasting-first.lasting
+		}
+	}
+	return false
 }
 
 func (s *stake) watched() time.Duration {

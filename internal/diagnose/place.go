@@ -49,6 +49,7 @@ type holding struct {
 	stake     *stake
 	path      event.Path
 	port      uint16
+	pid       uint32
 	state     event.State
 	known     bool // state is
 	connected bool
@@ -87,6 +88,15 @@ func (e *Engine) place(k pool.Key) *place {
 func (e *Engine) forget(s *stake) {
 	if len(s.place.stakes) > 64 {
 		delete(s.place.stakes, s.party)
+	}
+}
+
+// blame names the one of several processes that has nine tenths of the ports.
+func (s *stake) blame(m *mix) {
+	for pid, n := range m.pids {
+		if 10*n >= 9*s.live {
+			s.pid = pid
+		}
 	}
 }
 

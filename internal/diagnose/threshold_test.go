@@ -48,6 +48,24 @@ func TestServiceThatStartsIsNoLeak(t *testing.T) {
 	s.wantNothing()
 }
 
+// Nor does one that opens them in some seconds in which the evidence is judged often, for
+// what happens elsewhere.
+func TestBurstIsNoLeak(t *testing.T) {
+	for name, s := range map[string]*story{"live": tell(t), "recorded": recorded(t)} {
+		for i := range 5 {
+			s.fail(1, connectTo(manyAddrs(uint64(i)), "app"), lifetime.TupleInUse)
+			s.take(125, connectTo(server, "service"))
+			s.wait(time.Second)
+		}
+		s.wait(20 * time.Second)
+		if !s.e.live {
+			s.end()
+		}
+		t.Log(name)
+		s.wantNo(LeakEstablished)
+	}
+}
+
 func TestRefusalsThatAreNoWarning(t *testing.T) {
 	s := tell(t)
 	s.fail(2, connectTo(server, "app"), lifetime.TupleInUse)
@@ -183,10 +201,15 @@ func TestCulpritIsTheProcessOfThatPool(t *testing.T) {
 	}
 	second := connectTo(server, "curl")
 	second.Owner.PID = 300
-	s.take(1, second)
-	s.fail(1, second, lifetime.RangeExhausted)
-	s.wait(6 * time.Second)
-	if who := s.find(Exhausted)[0].Culprit; who == nil || who.PID != 0 || who.Comm != "curl" {
-		t.Errorf("the culprit is %+v, want curl and no process: they are two", who)
+	for _, tc := range []struct {
+		more int
+		want uint32
+	}{{1, 100}, {size, 0}} {
+		s.take(tc.more, second)
+		s.fail(1, second, lifetime.RangeExhausted)
+		s.wait(6 * time.Second)
+		if who := s.find(Exhausted)[0].Culprit; who == nil || who.PID != tc.want || who.Comm != "curl" {
+			t.Errorf("with %d ports of another process the culprit is %+v, want process %d (0: neither)", tc.more, who, tc.want)
+		}
 	}
 }
