@@ -179,6 +179,8 @@ func (p *peers) command(words []string) (answer string, err error) {
 			return "", err
 		}
 		return "", os.WriteFile("/proc/self/comm", name, 0)
+	case "churn": // short connections until no port is left, then n attempts in vain
+		return "", p.churn(n)
 	case "name":
 		name, err := hex.DecodeString(words[1])
 		if err != nil {
@@ -197,6 +199,7 @@ func (p *peers) connect(n int) (ports string, err error) {
 			return "", err
 		}
 		if err := unix.Connect(near, server()); err != nil {
+			unix.Close(near)
 			return "", fmt.Errorf("connect: %w", err)
 		}
 		far, _, err := unix.Accept4(p.listener, unix.SOCK_CLOEXEC)
@@ -245,6 +248,19 @@ func (p *peers) wait() error {
 		return fmt.Errorf("reading the end of a connection: %d, %w", n, err)
 	}
 	return unix.Close(c.far)
+}
+
+// churn makes short connections until so many find no port.
+func (p *peers) churn(inVain int) error {
+	for failed := 0; failed < inVain; {
+		switch err := p.wait(); {
+		case errors.Is(err, unix.EADDRNOTAVAIL):
+			failed++
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *peers) reset() error {

@@ -39,6 +39,7 @@ func (t *tracer) diagnose(now ktime.Wall) error {
 		}
 		t.live.Tracker().Each(t.engine.See)
 	}
+	t.engine.Ranges(t.rangeOf)
 	t.engine.Judge(now)
 	fresh := t.engine.Fresh()
 	for i, f := range fresh {
@@ -49,6 +50,14 @@ func (t *tracer) diagnose(now ktime.Wall) error {
 		t.notice("%s", finding(&f))
 	}
 	return nil
+}
+
+func (t *tracer) rangeOf(netns, pid uint32) (lifetime.Range, bool) {
+	rng := t.ranges.Get(netns, pid)
+	if rng == nil {
+		return lifetime.Range{}, false
+	}
+	return rng.Range, true
 }
 
 func (t *tracer) more(n int) {

@@ -141,7 +141,9 @@ func TestFixedPortLost(t *testing.T) {
 		NetNS: home, Proto: event.TCP, Src: here, Path: event.Explicit, Port: 40011, State: event.Listening,
 		Search: -1, Owner: lifetime.Owner{PID: 7, Comm: "service"},
 	}
-	s.release(event.Closed, s.take(1, fixed)...)
+	ids := s.take(1, fixed)
+	s.wait(time.Second)
+	s.release(event.Closed, ids...)
 	taker := connectTo(server, "curl")
 	taker.Port = 40011
 	s.take(1, taker)

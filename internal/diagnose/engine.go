@@ -32,9 +32,19 @@ type Engine struct {
 	found   map[mark]*scored // the strongest of each finding so far
 	fresh   []mark           // found or raised since the last call of Fresh
 	current map[mark]bool    // of the last judgement
+	pending map[mark]*scored // leaks of a recording, whose holds' states are not told yet
+	began   ktime.Wall       // the first record's time
+	room    struct {         // until something is forgotten
+		places, parties int
+		fixed           ktime.Wall // the last time that it was
+	}
 }
 
-// New returns an engine that has seen nothing.
+// New returns an engine that has seen nothing, for a recording. One without --states tells
+// states when a port comes back, and at the end: what was held up is told from then on. It
+// stays unknown what holds were in whose release was not recorded (a crash, a lost part),
+// whether a growing party leaks connections until that is told, and how a range changed
+// after the start but for how many ports it offers.
 func New() *Engine {
 	return &Engine{
 		ranges:  map[uint32]lifetime.Range{},
@@ -43,6 +53,7 @@ func New() *Engine {
 		parties: map[partyKey]*party{},
 		fixed:   map[fixedPort]*giveaway{},
 		found:   map[mark]*scored{},
+		pending: map[mark]*scored{},
 	}
 }
 
@@ -56,6 +67,9 @@ func NewLive() *Engine {
 // Write takes a record. It keeps nothing of r. The error is always nil.
 func (e *Engine) Write(r *lifetime.Record) error {
 	e.now = max(e.now, r.Time)
+	if e.began == 0 {
+		e.began = r.Time
+	}
 	switch r.Type {
 	case lifetime.Start:
 		for _, rng := range r.Start.Pools {
@@ -63,8 +77,11 @@ func (e *Engine) Write(r *lifetime.Record) error {
 		}
 	case lifetime.HeldAtStart, lifetime.Assign:
 		e.take(r.Hold, r.Type == lifetime.Assign)
-	case lifetime.State, lifetime.HeldAtEnd:
+	case lifetime.State:
 		e.See(r.Hold)
+	case lifetime.HeldAtEnd:
+		e.See(r.Hold)
+		e.look(e.holds[r.Hold.ID].stake, r.Hold)
 	case lifetime.Release:
 		e.release(r.Hold, r.Reason)
 	case lifetime.Failure:
@@ -92,6 +109,25 @@ func (e *Engine) Due(now ktime.Wall) (judge, states bool) {
 	return true, false
 }
 
+// Ranges has the ranges of namespaces read again that matter: the start record tells those
+// of its moment. pid is a process that is likely to live there, 0 if none is known.
+func (e *Engine) Ranges(read func(netns, pid uint32) (lifetime.Range, bool)) {
+	done := map[uint32]bool{}
+	for k, p := range e.places {
+		if done[k.NetNS] || p.stressed() < notable {
+			continue
+		}
+		done[k.NetNS] = true
+		var pid uint32
+		if top := p.main(func(s *stake) int { return s.live }); top != nil {
+			pid = top.pid
+		}
+		if rng, ok := read(k.NetNS, pid); ok {
+			e.ranges[k.NetNS] = rng
+		}
+	}
+}
+
 // Judge looks at all the evidence as it stands now, and keeps the strongest of each
 // finding: what was bad an hour ago is worth telling in a report.
 func (e *Engine) Judge(now ktime.Wall) {
@@ -113,24 +149,32 @@ func (e *Engine) See(h *lifetime.Hold) {
 	}
 	held.state, held.known = h.State, true
 	held.inState, held.seen = h.States[h.State], e.now
-	if k := pool.KeyOf(h); k != held.stake.place.key { // connect() after bind(): another destination
-		held.connected = held.connected || h.Dst.IsValid()
-	}
+	held.connected = held.connected || h.Dst.IsValid() // connect() after bind()
 }
 
 func (e *Engine) take(h *lifetime.Hold, assigned bool) {
 	s := e.stake(h)
-	s.live++
-	s.place.live++
+	outside := e.isOutside(h)
+	if !outside {
+		s.live++
+		s.place.live++
+	}
+	s.meet(h.Owner.PID)
 	if assigned {
 		s.assigned++
 		s.place.measure(h.Search, e.usable(s.place))
 	}
 	e.holds[h.ID] = &holding{
-		stake: s, path: h.Path, port: h.Port, first: e.now - ktime.Wall(h.HeldFor()),
-		connected: h.Dst.IsValid(),
+		stake: s, path: h.Path, port: h.Port, pid: h.Owner.PID, first: e.now - ktime.Wall(h.HeldFor()),
+		connected: h.Dst.IsValid(), outside: outside,
 	}
 	e.takeFixed(h)
+}
+
+// isOutside says whether a hold takes nothing from what the kernel hands out.
+func (e *Engine) isOutside(h *lifetime.Hold) bool {
+	rng, ok := e.ranges[h.NetNS]
+	return ok && h.Path == event.Explicit && (h.Port < rng.Lo || h.Port > rng.Hi)
 }
 
 func (e *Engine) release(h *lifetime.Hold, reason event.Reason) {
@@ -141,17 +185,24 @@ func (e *Engine) release(h *lifetime.Hold, reason event.Reason) {
 	}
 	delete(e.holds, h.ID)
 	s := held.stake
-	s.live--
-	s.place.live--
+	if !held.outside {
+		s.live--
+		s.place.live--
+	}
 	s.released++
 	for state, d := range h.States {
 		s.spent[state] += d
 	}
-	if reason == event.TimedOut && h.States[event.SynSent] > 0 {
+	switch {
+	case reason == event.TimedOut && h.States[event.SynSent] > 0:
 		s.unanswered++
+	case reason == event.TimeWaitReused:
+		s.place.reusedAt = e.now
 	}
+	e.look(s, h)
 	e.releaseFixed(h)
 	if s.live == 0 {
+		s.met = false // the next ones may be another process's
 		e.forget(s)
 	}
 }
@@ -165,6 +216,13 @@ func (e *Engine) level(info *lifetime.PoolInfo) {
 	p.latest, p.told, p.toldAt = *info, true, e.now
 	if share(info.InUse, info.Usable) >= share(p.worst.InUse, p.worst.Usable) {
 		p.worst = *info
+	}
+	if f := p.exhausted(); f != nil {
+		f.measured(info.InUse, info.Usable, info.TimeWait)
+	}
+	if rng, ok := e.ranges[info.NetNS]; ok && !info.Dst.IsValid() { // nothing is kept from these pools
+		rng.Usable = info.Usable
+		e.ranges[info.NetNS] = rng
 	}
 }
 

@@ -11,8 +11,35 @@ import (
 type failed struct {
 	n           int
 	first, last ktime.Wall
-	worst       lifetime.FailureInfo // the latest, with the use measured last
-	parties     map[*party]int
+	worst       lifetime.FailureInfo // the latest, with the most use measured
+	waiting     int                  // in TIME_WAIT then; negative: unknown
+	news        bool                 // since the last judgement
+	parties     map[*party]*tally
+}
+
+// tally is a party and how many of something are its.
+type tally struct {
+	suspect
+	n int
+}
+
+// measured takes the use of the pool, if it is fuller than was known: the numbers that
+// come with a failure may be those of a moment before.
+func (f *failed) measured(inUse, usable, waiting int) {
+	if inUse < 0 || usable < 0 {
+		return
+	}
+	if w := &f.worst; w.InUse < 0 || fullness(inUse, usable) >= fullness(w.InUse, w.Usable) {
+		w.InUse, w.Usable, f.waiting, f.news = inUse, usable, waiting, true
+	}
+}
+
+// fullness is the share in use, and 1 where nothing may be used.
+func fullness(inUse, usable int) float64 {
+	if usable <= 0 {
+		return 1
+	}
+	return share(inUse, usable)
 }
 
 func (e *Engine) fail(f *lifetime.FailureInfo, at ktime.Wall) {
@@ -26,34 +53,40 @@ func (e *Engine) fail(f *lifetime.FailureInfo, at ktime.Wall) {
 	}
 	of := p.failures[f.Cause]
 	if of == nil {
-		of = &failed{first: at, worst: *f, parties: map[*party]int{}}
+		of = &failed{first: at, worst: *f, waiting: -1, parties: map[*party]*tally{}}
 		p.failures[f.Cause] = of
 		e.due = min(e.due, e.judged+ktime.Wall(shortest))
 	}
-	if f.InUse >= 0 || of.worst.InUse < 0 {
-		of.worst = *f
+	inUse, usable, waiting := of.worst.InUse, of.worst.Usable, of.waiting
+	of.worst, of.waiting = *f, -1
+	of.measured(inUse, usable, waiting)
+	if rng, ok := e.ranges[f.NetNS]; ok && f.Cause == lifetime.RangeReserved {
+		rng.Usable = 0
+		e.ranges[f.NetNS] = rng
 	}
 	of.n++
+	of.news = true
 	of.last = max(of.last, at)
-	if who := e.party(&f.Owner); len(of.parties) < 64 || of.parties[who] > 0 {
-		of.parties[who]++
+	who := e.party(&f.Owner)
+	if of.parties[who] == nil {
+		if len(of.parties) >= 64 {
+			return
+		}
+		of.parties[who] = &tally{suspect: suspect{party: who}}
 	}
+	of.parties[who].n++
+	of.parties[who].meet(f.Owner.PID)
 }
 
 // who is the party that met it most.
-func (f *failed) who() (top *party) {
-	for who, n := range f.parties {
-		if top == nil || n > f.parties[top] || n == f.parties[top] && who.before(top) {
-			top = who
+func (f *failed) who() suspect { return most(f.parties).suspect }
+
+// most is the tally with the most, an empty one if there is none.
+func most(of map[*party]*tally) (top tally) {
+	for _, t := range of {
+		if t.n > top.n || t.n == top.n && t.before(top.party) {
+			top = *t
 		}
 	}
 	return top
-}
-
-// of returns the failures of a place for a cause, an empty set if there are none.
-func (p *place) of(cause lifetime.Cause) *failed {
-	if f := p.failures[cause]; f != nil {
-		return f
-	}
-	return &failed{}
 }

@@ -3,6 +3,8 @@ package diagnose
 import (
 	"cmp"
 	"slices"
+
+	"porttrace/internal/pool"
 )
 
 // Findings returns what the records so far prove, symptoms first, then by severity and
@@ -77,8 +79,8 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// because returns what explains a symptom: what concerns its pool, or all pools of its
-// namespace. all is sorted.
+// because returns what explains a symptom: what concerns its pool, or a pool whose ports
+// it cannot have either, or all pools of its namespace. all is sorted.
 func because(symptom *scored, all []*scored) []ID {
 	var ids []ID
 	for _, s := range all {
@@ -90,7 +92,7 @@ func because(symptom *scored, all []*scored) []ID {
 		case TupleClash, AddressNotLocal, SocketRange, FixedPortLost:
 			continue
 		default:
-			if *s.Pool != *symptom.Pool {
+			if *s.Pool != *symptom.Pool && (symptom.Pool.Dst.IsValid() || !pool.Conflicts(s.Pool.Src, symptom.Pool.Src)) {
 				continue
 			}
 		}

@@ -15,10 +15,12 @@ type mark struct {
 	who  *party
 }
 
-// scored is a finding with the share of the ports in use that it accounts for.
+// scored is a finding with the share of the ports in use that it accounts for, and with
+// how much there is of it: a share is soon a whole one, and the number still grows.
 type scored struct {
 	Finding
 	weight float64
+	size   int
 	netns  uint32
 	proto  event.Proto
 }
@@ -30,6 +32,7 @@ type mix struct {
 	unknown int // their state is
 	poison  int // taken by bind(), and connected
 	first   []time.Duration
+	pids    map[uint32]int // whose they are, where it is not one process
 }
 
 func (m *mix) known() int {
@@ -61,13 +64,14 @@ func (e *Engine) judge() {
 	c := &court{Engine: e, mixes: map[*stake]*mix{}}
 	e.current = map[mark]bool{}
 	for _, p := range e.places {
-		p.hot = p.stressed() >= notable
+		p.hot = p.stressed() >= notable || !e.live && share(p.worst.InUse, p.worst.Usable) >= notable
 	}
 	for _, h := range e.holds {
 		c.count(h)
 	}
 	for s, m := range c.mixes {
 		c.grow(s, m)
+		s.blame(m)
 	}
 	for _, p := range e.places {
 		c.symptoms(p)
@@ -77,11 +81,13 @@ func (e *Engine) judge() {
 	}
 	c.namespaces()
 	c.givenAway()
+	c.confirm()
 	for m := range e.found { // a forecast is of its moment
 		if m.id == Exhausting && !e.current[m] {
 			delete(e.found, m)
 		}
 	}
+	e.trim()
 }
 
 func (c *court) count(h *holding) {
@@ -93,6 +99,15 @@ func (c *court) count(h *holding) {
 	hot := h.stake.place.hot
 	if hot {
 		m.first = append(m.first, c.now.Sub(h.first))
+		if h.stake.pid == 0 && !h.outside {
+			if m.pids == nil {
+				m.pids = map[uint32]int{}
+			}
+			m.pids[h.pid]++
+		}
+	}
+	if h.path == event.Bind && h.connected && h.stake.place.key.Proto == event.TCP {
+		m.poison++
 	}
 	if !h.known {
 		m.unknown++
@@ -101,9 +116,6 @@ func (c *court) count(h *holding) {
 	m.states[h.state]++
 	if hot {
 		m.ages[h.state] = append(m.ages[h.state], h.age(c.now))
-	}
-	if h.path == event.Bind && h.connected && h.stake.place.key.Proto == event.TCP {
-		m.poison++
 	}
 }
 
@@ -115,7 +127,7 @@ func (c *court) add(m mark, s scored) {
 	if old == nil || s.Severity > old.Severity {
 		c.fresh = append(c.fresh, m)
 	}
-	if old == nil || isSymptom(m.id) || s.Severity > old.Severity || s.Severity == old.Severity && s.weight > old.weight {
+	if old == nil || m.id == Exhausting || s.Severity > old.Severity || s.Severity == old.Severity && s.size >= old.size {
 		c.found[m] = &s
 	}
 }

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"porttrace/internal/event"
@@ -30,6 +31,9 @@ func (c *court) grow(s *stake, m *mix) {
 		s.growth = nil
 		return
 	}
+	if n := len(s.growth); n > 0 && c.now.Sub(s.growth[n-1].at) < interval {
+		return // judged early, for what happens elsewhere
+	}
 	s.growth = append(s.growth, sample{c.now, s.lasting(m)})
 	for len(s.growth) > 1 && c.now.Sub(s.growth[1].at) >= memory {
 		s.growth = s.growth[1:]
@@ -41,17 +45,16 @@ func (c *court) grow(s *stake, m *mix) {
 func (c *court) leak(s *stake, m *mix) {
 	lasting, usable := s.lasting(m), c.usable(s.place)
 	held := m.states[event.Established] + m.states[event.Bound]
-	if lasting < few || share(lasting, usable) < leakShare || 2*held < lasting {
+	if !c.live && m.known() == 0 {
+		held = lasting // which it may be
+	}
+	c.acquit(s, lasting, usable)
+	if lasting < few || share(lasting, usable) < leakShare || 2*held < lasting || !c.leaks(s, m, lasting, usable) {
 		return
 	}
-	spread := spreadOf(m.first)
-	grown, steady := s.grown()
-	if !(steady && grown >= max(few, int(0.05*float64(usable)))) &&
-		!(s.place.exhausted() != nil && share(lasting, usable) >= busy && spread >= leakTime && 10*s.released <= s.assigned) {
-		return
-	}
+	grown, _ := s.grown()
 	age := median(m.first)
-	c.putOf(LeakEstablished, s, scored{Finding: Finding{
+	f := scored{Finding: Finding{
 		Severity: Warning,
 		Title: fmt.Sprintf("ports are taken and not given back: %s held %s, half of them for over %s, %s more in the last %s%s",
 			grouped(lasting), where(s.place.key), rough(age), grouped(grown), rough(s.watched()), by(s)),
@@ -66,7 +69,48 @@ func (c *court) leak(s *stake, m *mix) {
 			{"released", float64(s.released)},
 		},
 		Remedy: "close what is no longer used: a client made for each request instead of once, a response body that is not closed, a pool without a limit or an idle timeout; restarting the program frees the ports",
-	}, weight: share(lasting, s.place.inUse())})
+	}, weight: share(lasting, s.place.inUse()), size: lasting}
+	if m.known() == 0 {
+		c.pending[mark{id: LeakEstablished, pool: s.place.key, who: s.party}] = &f
+		return
+	}
+	c.putOf(LeakEstablished, s, f)
+}
+
+// leaks says whether the ports of a party grow as those of a leak do: from look to look
+// and for long, or until there are none left.
+func (c *court) leaks(s *stake, m *mix, lasting, usable int) bool {
+	if grown, steady := s.grown(); steady && grown >= max(few, int(0.05*float64(usable))) {
+		return true
+	}
+	return s.place.exhausted() != nil && share(lasting, usable) >= busy && spreadOf(m.first) >= leakTime && 10*s.released <= s.assigned
+}
+
+// acquit takes a leak back that has stopped with its ports still in use: it was a service
+// that started.
+func (c *court) acquit(s *stake, lasting, usable int) {
+	m := mark{id: LeakEstablished, pool: s.place.key, who: s.party}
+	old := c.found[m]
+	if old == nil || s.place.exhausted() != nil || s.watched() < memory || 10*lasting < 9*old.size {
+		return
+	}
+	if grown, _ := s.grown(); 100*grown < usable {
+		delete(c.found, m)
+	}
+}
+
+// confirm takes what may have been a leak for one, now that the recording has told that
+// so many ports were in use, and not on their way out.
+func (c *court) confirm() {
+	for m, f := range c.pending {
+		p := c.places[m.pool]
+		if p == nil || p.stakes[m.who] == nil {
+			delete(c.pending, m)
+		} else if s := p.stakes[m.who]; 2*s.spells[LeakEstablished].peak() >= f.size {
+			c.putOf(LeakEstablished, s, *f)
+			delete(c.pending, m)
+		}
+	}
 }
 
 // spreadOf is the time between the first and the last of most of them.
@@ -95,7 +139,19 @@ func (s *stake) grown() (grown int, steady bool) {
 			steps++
 		}
 	}
-	return grown, steps >= 3 && 4*steps >= 3*(len(s.growth)-1) && last.at.Sub(first.at) >= leakTime
+	return grown, steps >= 3 && 4*steps >= 3*(len(s.growth)-1) && last.at.Sub(first.at) >= leakTime && s.goesOn()
+}
+
+// goesOn says whether the last third of the time has its part in the growth: what takes
+// its ports in a burst, and is looked at a few times since, does not grow.
+func (s *stake) goesOn() bool {
+	first, last := s.growth[0], s.growth[len(s.growth)-1]
+	for _, at := range slices.Backward(s.growth) {
+		if 3*at.at.Sub(first.at) <= 2*last.at.Sub(first.at) {
+			return 6*(last.lasting-at.lasting) >= last.lasting-first.lasting
+		}
+	}
+	return false
 }
 
 func (s *stake) watched() time.Duration {

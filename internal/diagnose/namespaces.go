@@ -15,10 +15,10 @@ const usual = 60999 - 32768 + 1
 // searching tells that connect() searches long, as it does past half of the range: the
 // even ports are gone, and every one of them is tried before the odd ones.
 func (c *court) searching(p *place) {
-	below, above := &p.searches[0], &p.searches[1]
-	if above.n < 50 || p.key.Proto != event.TCP {
+	if p.searches == nil || p.key.Proto != event.TCP || p.searches[1].n < 50 {
 		return
 	}
+	below, above := &p.searches[0], &p.searches[1]
 	slow, fast := above.quantile(0.5), below.quantile(0.5)
 	if slow < 50*time.Microsecond || below.n >= 50 && slow < 8*fast {
 		return
@@ -37,7 +37,7 @@ func (c *court) searching(p *place) {
 			{"usable", float64(c.usable(p))},
 		},
 		Remedy: "stay below half of the range: widen net.ipv4.ip_local_port_range, spread over more source addresses, or keep connections open; the CPU goes to the kernel, in connect()",
-	}, weight: 0.2})
+	}, weight: 0.2, size: above.n})
 }
 
 // domain is a namespace's ports of one protocol.
@@ -54,6 +54,7 @@ type strain struct {
 	poison   int
 	poisoner *stake
 	fixed    int // ports in the range that programs asked for by number
+	hidden   int // ports that are taken, and no hold tells by whom
 }
 
 // namespaces tells what concerns all pools of a namespace.
@@ -74,17 +75,20 @@ func (c *court) namespaces() {
 		if f := p.failures[lifetime.RangeReserved]; f != nil {
 			s.reserved = f
 		}
+		if f := p.failures[lifetime.RangeExhausted]; f != nil && f.worst.InUse >= 0 && p.key.Dst.IsValid() {
+			s.hidden = max(s.hidden, f.worst.Usable-f.worst.InUse)
+		}
 		for _, stake := range p.stakes {
-			if m := c.mixes[stake]; m != nil && m.poison > 0 {
-				s.poison += m.poison
-				if s.poisoner == nil || m.poison > c.mixes[s.poisoner].poison {
+			if n := c.poison(stake); n > 0 {
+				s.poison += n
+				if s.poisoner == nil || n > c.poison(s.poisoner) {
 					s.poisoner = stake
 				}
 			}
 		}
 	}
 	for _, h := range c.holds {
-		if rng, ok := c.ranges[h.stake.place.key.NetNS]; ok && h.path == event.Explicit && h.port >= rng.Lo && h.port <= rng.Hi {
+		if h.path == event.Explicit && !h.outside {
 			at(h.stake.place).fixed++
 		}
 	}
@@ -92,6 +96,15 @@ func (c *court) namespaces() {
 		c.poisoned(d, s)
 		c.rangeCut(d, s)
 	}
+}
+
+// poison is how many ports a party took by bind() before connect(), at most at a time.
+func (c *court) poison(s *stake) int {
+	n := 0
+	if m := c.mixes[s]; m != nil {
+		n = m.poison
+	}
+	return max(n, s.spells[Poisoned].peak())
 }
 
 // poisoned: bind(addr, 0) and then connect() takes its port from everybody's connect().
@@ -105,7 +118,7 @@ func (c *court) poisoned(d domain, s *strain) {
 		Severity: Warning,
 		Title: fmt.Sprintf("%s ports are taken by bind(addr, 0) before connect(): no connect() in this namespace may share them, whatever its destination%s",
 			grouped(s.poison), by(s.poisoner)),
-		Culprit: s.poisoner.party.culprit(),
+		Culprit: s.poisoner.culprit(),
 		Pool:    &key,
 		Evidence: []Number{
 			{"poisoned", float64(s.poison)},
@@ -113,7 +126,7 @@ func (c *court) poisoned(d domain, s *strain) {
 			{"left_for_connect", float64(max(whole-s.poison, 0))},
 		},
 		Remedy: "set IP_BIND_ADDRESS_NO_PORT on the socket before bind(addr, 0) (nginx proxy_bind and HAProxy source do so by themselves): the address is fixed, and connect() chooses a port that other destinations may share",
-	}, weight: share(s.poison, whole) + 0.05, netns: d.netns, proto: d.proto})
+	}, weight: share(s.poison, whole) + 0.05, size: s.poison, netns: d.netns, proto: d.proto})
 }
 
 // rangeCut: the range is small, or cut by what is reserved or bound inside.
@@ -121,50 +134,59 @@ func (c *court) rangeCut(d domain, s *strain) {
 	rng, known := c.ranges[d.netns]
 	size := int(rng.Hi) - int(rng.Lo) + 1
 	usable := rng.Usable - s.fixed
-	if !known || s.use < 0.8 || 10*usable >= 7*usual && 10*usable >= 9*size {
+	if 10*s.hidden < rng.Usable || s.hidden < few { // else it is what came and went meanwhile
+		s.hidden = 0
+	}
+	if !known || s.use < 0.8 || s.hidden == 0 && 10*usable >= 7*usual && (10*usable >= 9*size || usable >= usual) {
 		return
 	}
-	weight := 0.45 * (1 - share(usable, usual))
+	weight := max(0.45*(1-share(usable, usual)), share(s.hidden, rng.Usable))
 	if s.reserved != nil {
 		weight = 1
 	}
 	key := s.place.key
+	evidence := []Number{
+		{"range_lo", float64(rng.Lo)},
+		{"range_hi", float64(rng.Hi)},
+		{"reserved", float64(size - rng.Usable)},
+		{"bound", float64(s.fixed)},
+		{"usable", float64(max(usable, 0))},
+	}
+	hidden := ""
+	if s.hidden > 0 {
+		evidence = append(evidence, Number{"not_traced", float64(s.hidden)})
+		hidden = fmt.Sprintf(", and %s are taken by what is not traced (--explicit shows ports that programs ask for by number)", grouped(s.hidden))
+	}
 	c.add(mark{id: RangeCut, pool: pool.Key{NetNS: d.netns, Proto: d.proto}}, scored{Finding: Finding{
 		Severity: Warning,
-		Title: fmt.Sprintf("the range %d-%d offers %s ports (Linux begins with %s): %s are reserved, %s are bound by number",
-			rng.Lo, rng.Hi, grouped(max(usable, 0)), grouped(usual), grouped(size-rng.Usable), grouped(s.fixed)),
-		Pool: &key,
-		Evidence: []Number{
-			{"range_lo", float64(rng.Lo)},
-			{"range_hi", float64(rng.Hi)},
-			{"reserved", float64(size - rng.Usable)},
-			{"bound", float64(s.fixed)},
-			{"usable", float64(max(usable, 0))},
-		},
-		Remedy: "widen net.ipv4.ip_local_port_range, for example to 10240-65535 (first put ports that services listen on inside it into ip_local_reserved_ports, else the kernel gives them away), or shorten ip_local_reserved_ports; both are per network namespace",
-	}, weight: weight, netns: d.netns, proto: d.proto})
+		Title: fmt.Sprintf("the range %d-%d offers %s ports (Linux begins with %s): %s are reserved, %s are bound by number%s",
+			rng.Lo, rng.Hi, grouped(max(usable, 0)), grouped(usual), grouped(size-rng.Usable), grouped(s.fixed), hidden),
+		Pool:     &key,
+		Evidence: evidence,
+		Remedy:   "widen net.ipv4.ip_local_port_range, for example to 10240-65535 (first put ports that services listen on inside it into ip_local_reserved_ports, else the kernel gives them away), or shorten ip_local_reserved_ports; both are per network namespace",
+	}, weight: weight, size: int(1000 * weight), netns: d.netns, proto: d.proto})
 }
 
 // givenAway: a port that a program asks for by number goes to others while it is away.
 func (c *court) givenAway() {
 	for k, g := range c.fixed {
 		rng, known := c.ranges[k.netns]
-		if g.given == 0 || !known || k.port < rng.Lo || k.port > rng.Hi {
+		if g.given == 0 || !g.isService() || !known || k.port < rng.Lo || k.port > rng.Hi {
 			continue
 		}
 		key := pool.Key{NetNS: k.netns, Proto: k.proto}
 		taker := ""
-		if g.taker != nil && g.taker.known {
+		if g.taker.isKnown() {
 			taker = ", last to " + g.taker.name()
 		}
 		title := fmt.Sprintf("port %d, which programs ask for by number, was given away %d times by the kernel%s", k.port, g.given, taker)
-		if g.owner != nil && g.owner.known {
+		if g.owner.isKnown() {
 			title += "; it is wanted by " + g.owner.name()
 		}
-		c.add(mark{id: FixedPortLost, pool: key, who: g.owner}, scored{Finding: Finding{
+		c.add(mark{id: FixedPortLost, pool: key, who: g.owner.party}, scored{Finding: Finding{
 			Severity: Warning, Title: title, Culprit: g.taker.culprit(), Pool: &key,
 			Evidence: []Number{{"port", float64(k.port)}, {"given_away", float64(g.given)}},
 			Remedy:   fmt.Sprintf("add %d to net.ipv4.ip_local_reserved_ports (keep what is there: writing replaces it), or let the service listen outside %d-%d", k.port, rng.Lo, rng.Hi),
-		}, weight: 0.3, netns: k.netns, proto: k.proto})
+		}, weight: 0.3, size: g.given, netns: k.netns, proto: k.proto})
 	}
 }

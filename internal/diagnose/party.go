@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"cmp"
+	"fmt"
 
 	"porttrace/internal/lifetime"
 )
@@ -14,9 +15,9 @@ type partyKey struct {
 	known        bool
 }
 
-// party is an owner of ports.
+// party is an owner of ports, without a process id: it may have been many processes.
 type party struct {
-	owner lifetime.Owner // PID 0: several, or unknown
+	owner lifetime.Owner
 	known bool
 }
 
@@ -24,23 +25,52 @@ func (e *Engine) party(o *lifetime.Owner) *party {
 	k := partyKey{o.Comm, o.Cgroup, o.UID, o.PID != 0}
 	who := e.parties[k]
 	if who == nil {
+		if len(e.parties) >= max(maxParties, e.room.parties) {
+			e.sweepParties()
+		}
 		who = &party{owner: *o, known: o.PID != 0}
-		e.parties[k] = who
-	}
-	if who.owner.PID != o.PID {
 		who.owner.PID, who.owner.TID = 0, 0
+		e.parties[k] = who
 	}
 	return who
 }
 
+// suspect is a party, and the one process of it that has to do with something.
+type suspect struct {
+	*party
+	pid uint32 // 0: several, or unknown
+	met bool
+}
+
+// meet adds a process.
+func (w *suspect) meet(pid uint32) {
+	switch {
+	case !w.met:
+		w.pid, w.met = pid, true
+	case w.pid != pid:
+		w.pid = 0
+	}
+}
+
 // culprit is the owner to name, nil if that says nothing.
-func (w *party) culprit() *lifetime.Owner {
-	if w == nil || !w.known {
+func (w suspect) culprit() *lifetime.Owner {
+	if w.party == nil || !w.known {
 		return nil
 	}
 	owner := w.owner
-	owner.TID = 0
+	owner.PID = w.pid
 	return &owner
+}
+
+// isKnown says whether there is a name to it.
+func (w suspect) isKnown() bool { return w.party != nil && w.known }
+
+// name is for people; whoever prints it escapes it.
+func (w suspect) name() string {
+	if w.pid == 0 {
+		return w.owner.Comm
+	}
+	return fmt.Sprintf("%s (%d)", w.owner.Comm, w.pid)
 }
 
 // before orders parties where all else is equal.

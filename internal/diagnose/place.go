@@ -9,10 +9,6 @@ import (
 	"porttrace/internal/pool"
 )
 
-// Beyond so many places those that stand empty, and never failed, are forgotten: a crawler
-// makes one for every destination.
-const maxPlaces = 1 << 15
-
 // place is what is known of a pool.
 type place struct {
 	key    pool.Key
@@ -25,19 +21,21 @@ type place struct {
 	latest, before lifetime.PoolInfo // pool records, the last and one some seconds earlier
 	worst          lifetime.PoolInfo // the fullest
 
+	reusedAt ktime.Wall // the last time that connect() took a port over from TIME_WAIT
 	failures map[lifetime.Cause]*failed
-	searches [2]durations // by whether less than half of the ports were in use
+	searches *[2]durations // by whether less than half of the ports were in use; nil: none
 }
 
 // stake is what a party has to do with a place.
 type stake struct {
+	suspect
 	place *place
-	party *party
 
 	live, assigned, released int
 	unanswered               int                         // connect() timed out
 	spent                    [event.States]time.Duration // by what was released
 	growth                   []sample
+	spells                   map[ID]*spell // of recordings
 }
 
 // sample is how many ports a share held at a time that do not come back by themselves.
@@ -51,9 +49,11 @@ type holding struct {
 	stake     *stake
 	path      event.Path
 	port      uint16
+	pid       uint32
 	state     event.State
 	known     bool // state is
 	connected bool
+	outside   bool // of the range
 	first     ktime.Wall
 	seen      ktime.Wall
 	inState   time.Duration // when seen
@@ -66,7 +66,7 @@ func (e *Engine) stake(h *lifetime.Hold) *stake {
 	p, who := e.place(pool.KeyOf(h)), e.party(&h.Owner)
 	s := p.stakes[who]
 	if s == nil {
-		s = &stake{place: p, party: who}
+		s = &stake{place: p, suspect: suspect{party: who}}
 		p.stakes[who] = s
 	}
 	return s
@@ -75,7 +75,7 @@ func (e *Engine) stake(h *lifetime.Hold) *stake {
 func (e *Engine) place(k pool.Key) *place {
 	p := e.places[k]
 	if p == nil {
-		if len(e.places) >= maxPlaces {
+		if len(e.places) >= max(maxPlaces, e.room.places) {
 			e.sweep()
 		}
 		p = &place{key: k, stakes: map[*party]*stake{}}
@@ -84,26 +84,29 @@ func (e *Engine) place(k pool.Key) *place {
 	return p
 }
 
-// sweep forgets places that prove nothing.
-func (e *Engine) sweep() {
-	for k, p := range e.places {
-		if p.live == 0 && len(p.failures) == 0 && !p.told {
-			delete(e.places, k)
-		}
+// forget drops a share that holds nothing, where there are many.
+func (e *Engine) forget(s *stake) {
+	if len(s.place.stakes) > 64 {
+		delete(s.place.stakes, s.party)
 	}
 }
 
-// forget drops a share that holds nothing, where there are many.
-func (e *Engine) forget(s *stake) {
-	if len(s.place.stakes) > 64 && len(s.place.failures) == 0 {
-		delete(s.place.stakes, s.party)
+// blame names the one of several processes that has nine tenths of the ports.
+func (s *stake) blame(m *mix) {
+	for pid, n := range m.pids {
+		if 10*n >= 9*s.live {
+			s.pid = pid
+		}
 	}
 }
 
 // measure takes how long a search for a port took.
 func (p *place) measure(search time.Duration, usable int) {
-	if search < 0 || usable == 0 {
+	if search < 0 || usable == 0 || p.live < few { // most places never have many
 		return
+	}
+	if p.searches == nil {
+		p.searches = &[2]durations{}
 	}
 	p.searches[min(2*p.live/usable, 1)].add(search)
 }
@@ -111,7 +114,7 @@ func (p *place) measure(search time.Duration, usable int) {
 // main is the share with the most of something, nil of nothing.
 func (p *place) main(of func(*stake) int) (top *stake) {
 	for _, s := range p.stakes {
-		if n := of(s); n > 0 && (top == nil || n > of(top) || n == of(top) && s.party.before(top.party)) {
+		if n := of(s); n > 0 && (top == nil || n > of(top) || n == of(top) && s.before(top.party)) {
 			top = s
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"porttrace/internal/event"
+	"porttrace/internal/ktime"
 )
 
 // Below these nothing is said of a host that works: a pool at a quarter is where the
@@ -13,6 +14,10 @@ const (
 	notable = 0.25
 	busy    = 0.5
 	few     = 20 // ports, at the least
+
+	synSentLong   = 2 * time.Second
+	closeWaitLong = 5 * time.Second
+	finWait2Long  = 3 * time.Second
 )
 
 // states tells what the ports of a place are held up in.
@@ -26,9 +31,9 @@ func (c *court) states(p *place) {
 		if m == nil {
 			m = &mix{}
 		}
-		c.stuck(s, m, event.SynSent, SynSentPileup, 0.05, 2*time.Second)
-		c.stuck(s, m, event.CloseWait, LeakCloseWait, 0.02, 5*time.Second)
-		c.stuck(s, m, event.FinWait2, FinWait2Orphans, 0.05, 3*time.Second)
+		c.stuck(s, m, event.SynSent, SynSentPileup, 0.05, synSentLong)
+		c.stuck(s, m, event.CloseWait, LeakCloseWait, 0.02, closeWaitLong)
+		c.stuck(s, m, event.FinWait2, FinWait2Orphans, 0.05, finWait2Long)
 		c.leak(s, m)
 	}
 }
@@ -37,7 +42,7 @@ func (c *court) states(p *place) {
 func (c *court) timeWaitChurn(p *place) {
 	inUse := p.inUse()
 	waiting := min(c.waiting(p), inUse)
-	if p.stressed() < busy || waiting < few || 2*waiting < inUse {
+	if p.stressed() < busy || waiting < few || 2*waiting < inUse || p.reuses(c.now) {
 		return
 	}
 	top := p.main(func(s *stake) int {
@@ -66,7 +71,12 @@ func (c *court) timeWaitChurn(p *place) {
 		Evidence: evidence,
 		Remedy: "keep connections open and use them again (a connection pool, HTTP keep-alive); or have the server close first; or set net.ipv4.tcp_tw_reuse=1, " +
 			"which lets connect() take over ports that waited a second (needs TCP timestamps on both sides); or give it more source or destination addresses. SO_LINGER 0 loses data: do not",
-	}, weight: share(waiting, inUse)})
+	}, weight: share(waiting, inUse), size: waiting})
+}
+
+// reuses says whether connect() takes ports over from TIME_WAIT: they are in nobody's way.
+func (p *place) reuses(now ktime.Wall) bool {
+	return p.reusedAt != 0 && now.Sub(p.reusedAt) < memory && p.exhausted() == nil
 }
 
 // inUse is the use of a place that is known best.
@@ -100,20 +110,26 @@ func (p *place) lived() time.Duration {
 
 // stuck tells of ports held in a state that should pass, for at least so long.
 func (c *court) stuck(s *stake, m *mix, state event.State, id ID, least float64, long time.Duration) {
-	n, usable := m.states[state], c.usable(s.place)
-	if n < few || share(n, usable) < least || m.age(state) < long {
+	n, usable, age := m.states[state], c.usable(s.place), m.age(state)
+	if age < long {
+		n = 0
+	}
+	if past := s.spells[id]; past.peak() > n {
+		n, age = past.peak(), past.lengths.quantile(0.5)
+	}
+	if n < few || share(n, usable) < least {
 		return
 	}
 	f := Finding{
 		Severity: Warning,
 		Evidence: []Number{
 			{"ports", float64(n)},
-			{"in_use", float64(s.place.inUse())},
+			{"in_use", float64(max(n, s.place.inUse()))},
 			{"usable", float64(usable)},
-			{"median_age_ns", float64(m.age(state))},
+			{"median_age_ns", float64(age)},
 		},
 	}
-	what := fmt.Sprintf("%s ports %s, half of them for over %s%s", grouped(n), where(s.place.key), rough(m.age(state)), by(s))
+	what := fmt.Sprintf("%s ports %s, half of them for over %s%s", grouped(n), where(s.place.key), rough(age), by(s))
 	switch id {
 	case SynSentPileup:
 		f.Title = "no answer to connect(): SYN_SENT holds " + what
@@ -127,12 +143,12 @@ func (c *court) stuck(s *stake, m *mix, state event.State, id ID, least float64,
 		f.Title = "closed here, not by the peer: FIN_WAIT2 holds " + what
 		f.Remedy = "have the peer close() when it reads the end of the stream; lower net.ipv4.tcp_fin_timeout (60 s; for all of the namespace, too low a value cuts slow peers off)"
 	}
-	c.putOf(id, s, scored{Finding: f, weight: share(n, s.place.inUse())})
+	c.putOf(id, s, scored{Finding: f, weight: share(n, max(n, s.place.inUse())), size: n})
 }
 
 // putOf adds a finding about what a party does in a pool.
 func (c *court) putOf(id ID, s *stake, f scored) {
 	key := s.place.key
-	f.Pool, f.netns, f.proto, f.Culprit = &key, key.NetNS, key.Proto, s.party.culprit()
+	f.Pool, f.netns, f.proto, f.Culprit = &key, key.NetNS, key.Proto, s.culprit()
 	c.add(mark{id: id, pool: key, who: s.party}, f)
 }

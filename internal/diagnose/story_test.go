@@ -36,7 +36,14 @@ type story struct {
 }
 
 func tell(t *testing.T) *story {
-	s := &story{t: t, e: NewLive(), now: begin, holds: map[uint64]*lifetime.Hold{}, since: map[uint64]ktime.Wall{}}
+	return begins(t, NewLive())
+}
+
+// recorded tells it to an engine that has a recording only, without --states.
+func recorded(t *testing.T) *story { return begins(t, New()) }
+
+func begins(t *testing.T, e *Engine) *story {
+	s := &story{t: t, e: e, now: begin, holds: map[uint64]*lifetime.Hold{}, since: map[uint64]ktime.Wall{}}
 	s.rangeOf(lo, lo+size-1, size)
 	return s
 }
@@ -99,6 +106,9 @@ func (s *story) wait(d time.Duration) {
 		if s.now.Sub(begin)%(10*time.Second) == 0 {
 			s.pools()
 		}
+		if !s.e.live {
+			continue
+		}
 		if judge, states := s.e.Due(s.now); judge {
 			if states {
 				for id := range s.holds {
@@ -108,6 +118,14 @@ func (s *story) wait(d time.Duration) {
 			s.e.Judge(s.now)
 		}
 	}
+}
+
+// end ends a recording.
+func (s *story) end() {
+	for id := range s.holds {
+		s.e.Write(&lifetime.Record{Type: lifetime.HeldAtEnd, Time: s.now, Hold: s.settle(id)})
+	}
+	s.e.Write(&lifetime.Record{Type: lifetime.End, Time: s.now, End: &lifetime.EndInfo{}})
 }
 
 // use counts a pool as package pool does: connect() shares no port that bind() took.

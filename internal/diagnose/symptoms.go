@@ -6,6 +6,7 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/pool"
 )
 
 const (
@@ -28,7 +29,10 @@ func (p *place) exhausted() *failed {
 // symptoms tells that ports cannot be had, or soon cannot.
 func (c *court) symptoms(p *place) {
 	if f := p.exhausted(); f != nil {
-		c.exhausted(p, f)
+		if f.news {
+			c.exhausted(p, f)
+			f.news = false
+		}
 		return
 	}
 	if !p.told || p.latest.Exhausts < 0 || p.latest.Exhausts > soon || share(p.latest.InUse, p.latest.Usable) < sure {
@@ -64,7 +68,7 @@ func (c *court) put(id ID, p *place, top *stake, s scored) {
 	key := p.key
 	s.Pool, s.netns, s.proto = &key, key.NetNS, key.Proto
 	if top != nil {
-		s.Culprit = top.party.culprit()
+		s.Culprit = top.culprit()
 	}
 	c.add(mark{id: id, pool: key}, s)
 }
@@ -74,29 +78,69 @@ func (c *court) exhausted(p *place, f *failed) {
 	if p.key.Proto == event.UDP {
 		id = UDPExhausted
 	}
-	top := p.main(func(s *stake) int { return s.live })
+	top, part := c.holders(p)
 	evidence := []Number{{"failures", float64(f.n)}}
 	title := fmt.Sprintf("no free port %s: %s", where(p.key), times(f.n, call(f.worst.Path, p.key.Proto), f.worst.Errno))
 	if f.worst.InUse >= 0 && f.worst.Usable >= 0 {
 		evidence = append(evidence, Number{"in_use", float64(f.worst.InUse)}, Number{"usable", float64(f.worst.Usable)})
-		title += fmt.Sprintf("; %s of %s in use", grouped(f.worst.InUse), grouped(f.worst.Usable))
-		if waiting := c.waiting(p); waiting > 0 {
+		if f.worst.Usable == 0 {
+			title += "; none of the range may be used here"
+		} else {
+			title += fmt.Sprintf("; %s of %s in use", grouped(f.worst.InUse), grouped(f.worst.Usable))
+		}
+		if waiting := min(c.waiting(p), f.worst.InUse); waiting > 0 {
 			evidence = append(evidence, Number{"time_wait", float64(waiting)})
 			title += fmt.Sprintf(", %s of them in TIME_WAIT", grouped(waiting))
 		}
-		if top != nil && top.party.known && p.live > 0 {
-			part := 100 * share(top.live, p.live)
-			evidence = append(evidence, Number{"culprit_percent", part})
-			title += fmt.Sprintf(", %.0f %% of them%s", part, by(top))
+		if top.isKnown() && f.worst.InUse > 0 {
+			evidence = append(evidence, Number{"culprit_percent", 100 * part})
+			title += fmt.Sprintf(", %.0f %% of them by %s", 100*part, top.name())
 		}
 	}
-	if who := f.who(); who != nil && who.known {
+	if who := f.who(); who.isKnown() {
 		title += ", failing: " + who.name()
 	}
-	c.put(id, p, top, scored{Finding: Finding{
-		Severity: Critical, Title: title, Evidence: evidence,
+	key := p.key
+	c.add(mark{id: id, pool: key}, scored{Finding: Finding{
+		Severity: Critical, Title: title, Evidence: evidence, Pool: &key, Culprit: top.culprit(),
 		Remedy: c.firstAid(p),
-	}, weight: 1})
+	}, weight: 1, size: f.n, netns: key.NetNS, proto: key.Proto})
+}
+
+// holders is who holds the most of the ports that a place may not use, and what share.
+// bind(), listen() and UDP are kept from what anybody has on an address that conflicts.
+func (c *court) holders(p *place) (top suspect, part float64) {
+	live, all := map[*party]*tally{}, 0
+	count := func(p *place) {
+		all += p.live
+		for who, s := range p.stakes {
+			if s.live == 0 {
+				continue
+			}
+			if live[who] == nil {
+				live[who] = &tally{suspect: suspect{party: who}}
+			}
+			live[who].n += s.live
+			live[who].meet(s.pid)
+		}
+	}
+	if p.key.Dst.IsValid() {
+		count(p)
+	} else {
+		for _, other := range c.places {
+			if other.keepsFrom(p) {
+				count(other)
+			}
+		}
+	}
+	of := most(live)
+	return of.suspect, share(of.n, all)
+}
+
+// keepsFrom says whether the ports of p cannot be had in another place, one without a
+// destination.
+func (p *place) keepsFrom(other *place) bool {
+	return p.key.NetNS == other.key.NetNS && p.key.Proto == other.key.Proto && pool.Conflicts(p.key.Src, other.key.Src)
 }
 
 // firstAid is what gets a place going at once.
@@ -111,6 +155,9 @@ func (c *court) firstAid(p *place) string {
 
 // waiting is how many ports of a place are in TIME_WAIT.
 func (c *court) waiting(p *place) int {
+	if f := p.exhausted(); f != nil && f.waiting >= 0 {
+		return f.waiting
+	}
 	n := 0
 	for _, s := range p.stakes {
 		if m := c.mixes[s]; m != nil {

@@ -17,7 +17,7 @@ func where(k pool.Key) string {
 		text = "to " + k.Dst.String()
 	}
 	if k.Proto == event.UDP {
-		text = "UDP " + text
+		text += " (UDP)"
 	}
 	return text
 }
@@ -55,17 +55,8 @@ func rough(d time.Duration) string {
 
 // by names a party at the end of a sentence: "by nginx (1234)".
 func by(s *stake) string {
-	if s == nil || !s.party.known {
+	if s == nil || !s.isKnown() {
 		return ""
 	}
-	return " by " + s.party.name()
-}
-
-// name is for people; whoever prints it escapes it.
-func (w *party) name() string {
-	name := w.owner.Comm
-	if w.owner.PID != 0 {
-		name += fmt.Sprintf(" (%d)", w.owner.PID)
-	}
-	return name
+	return " by " + s.name()
 }

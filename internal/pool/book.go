@@ -44,9 +44,14 @@ const Interval = 10 * time.Second
 // are other ones by then.
 const burstInterval = time.Second
 
-// censusCost bounds what a storm of failures may cost: a census takes less than a tenth of
-// this for every hold.
-const censusCost = 2 * time.Microsecond
+// A census takes less than a tenth of censusCost for every hold, and one is taken in that
+// time: so much may a storm of failures cost. The first failure of a pool, which its pool
+// record follows, is not told with the numbers of a moment before: for those as many are
+// taken at once as censusDebt pays for.
+const (
+	censusCost = 2 * time.Microsecond
+	censusDebt = 500 * time.Millisecond
+)
 
 // Holds gives sight of the held set.
 type Holds interface {
@@ -67,6 +72,7 @@ type Book struct {
 		census  *census
 		at      ktime.Wall
 		changes uint64
+		paid    ktime.Wall // when all are paid for
 	}
 }
 
@@ -100,6 +106,9 @@ func (b *Book) Observe(r *lifetime.Record, next func(*lifetime.Record)) {
 		if r.Hold.States[event.TimeWait] > 0 {
 			f.expired = 1
 		}
+		if r.Reason == event.TimeWaitReused {
+			f.reused = 1
+		}
 		b.count(r.Hold, f)
 	case lifetime.Failure:
 		b.fail(r, next)
@@ -121,7 +130,9 @@ func (b *Book) fail(r *lifetime.Record, next func(*lifetime.Record)) {
 	if rng != nil {
 		f.Usable = rng.Usable
 	}
-	u, measured := b.measure(k, f.Owner.PID, r.Time)
+	last, burst := b.reported[k]
+	first := !burst || b.now.Sub(last) >= burstInterval
+	u, measured := b.measure(k, f.Owner.PID, r.Time, first)
 	if measured {
 		f.InUse, f.Usable = u.inUse, u.usable
 	}
@@ -130,15 +141,14 @@ func (b *Book) fail(r *lifetime.Record, next func(*lifetime.Record)) {
 		f.Errno = "EADDRNOTAVAIL"
 	}
 	next(r)
-	last, burst := b.reported[k]
-	if measured && (!burst || b.now.Sub(last) >= burstInterval) {
+	if measured && first {
 		b.reported[k] = b.now
 		next(&lifetime.Record{Type: lifetime.Pool, Time: b.now, Pool: b.info(k, u)})
 	}
 }
 
 // measure counts a pool, if that tells how it was at a time.
-func (b *Book) measure(k Key, pid uint32, at ktime.Wall) (use, bool) {
+func (b *Book) measure(k Key, pid uint32, at ktime.Wall, first bool) (use, bool) {
 	if !b.complete || b.now.Sub(at) >= burstInterval {
 		return use{}, false
 	}
@@ -146,25 +156,30 @@ func (b *Book) measure(k Key, pid uint32, at ktime.Wall) (use, bool) {
 	if rng == nil {
 		return use{}, false
 	}
-	s := b.recent().space(k.NetNS, pid)
+	s := b.recent(first).space(k.NetNS, pid)
 	if s.rng == nil || s.rng.Range != rng.Range { // sysctls changed
 		b.failed.census = nil
-		s = b.recent().space(k.NetNS, pid)
+		s = b.recent(first).space(k.NetNS, pid)
 	}
 	return s.use(k), true
 }
 
 // recent returns a census that is good enough for a failure: an exact one, but in
 // storms, where it may be as old as is needed to keep the cost down.
-func (b *Book) recent() *census {
+func (b *Book) recent(first bool) *census {
 	last := &b.failed
 	if c := last.census; c != nil {
 		age := b.now.Sub(last.at)
-		if age < burstInterval && last.changes == b.changes || age < time.Duration(c.holds)*censusCost {
+		allowed := time.Duration(0)
+		if first {
+			allowed = censusDebt
+		}
+		if age < burstInterval && last.changes == b.changes || last.paid.Sub(b.now) > allowed {
 			return c
 		}
 	}
 	last.census, last.at, last.changes = takeCensus(b.ranges, b.holds), b.now, b.changes
+	last.paid = max(last.paid, b.now) + ktime.Wall(time.Duration(last.census.holds)*censusCost)
 	return last.census
 }
 

@@ -87,7 +87,7 @@ func (s *space) seats(k Key) iter.Seq[[]seat] {
 			return
 		}
 		for at, seats := range s.sits {
-			if at.proto == k.Proto && conflicts(at.src, k.Src) && !yield(seats) {
+			if at.proto == k.Proto && Conflicts(at.src, k.Src) && !yield(seats) {
 				return
 			}
 		}
@@ -156,10 +156,10 @@ func mark(seats []seat, busy, waiting *portSet) {
 	}
 }
 
-// conflicts says whether two addresses keep each other from a port: the same one, or
+// Conflicts says whether two addresses keep each other from a port: the same one, or
 // one of them a wildcard for the other's family (inet_rcv_saddr_equal). IPV6_V6ONLY is
 // not told, so "::" is taken for both families.
-func conflicts(a, b netip.Addr) bool {
+func Conflicts(a, b netip.Addr) bool {
 	return a == b || covers(a, b) || covers(b, a)
 }
 

@@ -88,7 +88,7 @@ func TestConflicts(t *testing.T) {
 	}
 	for i, a := range addrs {
 		for j, b := range addrs {
-			if got := conflicts(a, b); got != want[i][j] {
+			if got := Conflicts(a, b); got != want[i][j] {
 				t.Errorf("%s and %s: got %t", a, b, got)
 			}
 		}

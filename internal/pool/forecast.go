@@ -14,7 +14,8 @@ type trend struct {
 	elapsed time.Duration
 	before  use // at its beginning
 	now     use
-	expired int // ports that came back from TIME_WAIT meanwhile
+	expired int  // ports that came back from TIME_WAIT meanwhile
+	reuses  bool // connect() takes them over from there (tcp_tw_reuse)
 }
 
 // exhausts returns when a pool will be full if it goes on like that, -1 if it will not.
@@ -31,8 +32,11 @@ func (t trend) exhausts() time.Duration {
 	free := float64(t.now.usable - t.now.inUse)
 	waiting := float64(t.now.timeWait)
 	lasting := float64((t.now.inUse-t.now.timeWait)-(t.before.inUse-t.before.timeWait)) / seconds
+	if t.reuses { // what waits is in nobody's way
+		return atRate(free+waiting, lasting)
+	}
 	growing := float64(t.now.timeWait-t.before.timeWait) / seconds
-	if free <= 0 {
+	if free <= 0 && !t.reuses {
 		return 0
 	}
 	entering := growing + float64(t.expired)/seconds

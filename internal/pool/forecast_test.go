@@ -24,7 +24,10 @@ func TestForecast(t *testing.T) {
 		// TIME_WAIT grows by 10 a second to 620 in 52 s, the leak takes 2 a second: after
 		// 52 s 256 are left
 		"both grow, the leak goes on": {trend{elapsed: ten, before: use{0, 1000, 0}, now: use{120, 1000, 100}}, 180 * time.Second},
-		"a moment":                    {trend{now: use{inUse: 10, usable: 1000}}, -1},
+		// as on a loopback with tcp_tw_reuse=2
+		"TIME_WAIT that is used again": {trend{elapsed: ten, before: use{200, 1000, 200}, now: use{400, 1000, 400}, expired: 300, reuses: true}, -1},
+		"it is, and a leak goes on":    {trend{elapsed: ten, before: use{200, 1000, 200}, now: use{500, 1000, 400}, expired: 300, reuses: true}, 90 * time.Second},
+		"a moment":                     {trend{now: use{inUse: 10, usable: 1000}}, -1},
 	} {
 		if got := tc.trend.exhausts(); got.Round(time.Second) != tc.want.Round(time.Second) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)

@@ -21,10 +21,11 @@ type flow struct {
 	released int           // of those whose beginning was seen
 	held     time.Duration // by them
 	expired  int           // released from TIME_WAIT
+	reused   int           // of those, by connect()
 }
 
 func (f flow) plus(g flow) flow {
-	return flow{f.assigned + g.assigned, f.released + g.released, f.held + g.held, f.expired + g.expired}
+	return flow{f.assigned + g.assigned, f.released + g.released, f.held + g.held, f.expired + g.expired, f.reused + g.reused}
 }
 
 // info puts a pool's use and its trend into a record. The trend is that of the period
@@ -50,6 +51,7 @@ func (b *Book) info(k Key, u use) *lifetime.PoolInfo {
 	info.AssignRate = float64(f.assigned) / elapsed
 	if p.began != nil {
 		t := trend{elapsed: b.now.Sub(p.since), before: p.began.use(k), now: u, expired: f.expired}
+		t.reuses = f.reused > 0 && 10*f.reused >= f.assigned
 		info.Exhausts = t.exhausts()
 	}
 	return info

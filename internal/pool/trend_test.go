@@ -120,3 +120,34 @@ func TestHoldThatMovesToAnAddress(t *testing.T) {
 		t.Errorf("a pool that stands still ends in %v", p.Exhausts)
 	}
 }
+
+// A pool that grows while connect() takes ports over from TIME_WAIT runs out of none.
+func TestTimeWaitThatIsTakenOverRunsOutOfNothing(t *testing.T) {
+	for reason, want := range map[event.Reason]time.Duration{event.TimeWaitExpired: 10 * time.Second, event.TimeWaitReused: -1} {
+		d := newDesk(t, true)
+		d.Report(after(0), d.next)
+		d.assign(after(time.Second), 600, 40000, inTimeWait(connectTo(server)))
+		for range 100 {
+			h := d.held[0]
+			h.States[event.TimeWait] = 2 * time.Second
+			d.Observe(&lifetime.Record{Type: lifetime.Release, Time: after(3 * time.Second), Hold: h, Reason: reason}, d.next)
+			d.held = d.held[1:]
+		}
+		d.Report(after(Interval), d.next)
+		if p := one(t, d.pools()); p.Exhausts != want {
+			t.Errorf("%s: it runs out in %v, want %v: %+v", reason, p.Exhausts, want, *p)
+		}
+	}
+}
+
+// The first failure of a pool is told with the pool as it is, however short a time ago
+// another one's was.
+func TestFirstFailureIsExact(t *testing.T) {
+	d := newDesk(t, true)
+	d.held.add(500, 40000, connectTo(server2)) // a census of which takes its time
+	d.fail(after(0), noPortTo(server2))
+	d.assign(after(0), 1000, 40000, connectTo(server))
+	if f := d.fail(after(0), noPortTo(server)); f.InUse != 1000 || f.Usable != 1000 {
+		t.Errorf("got %d of %d in use, want all of 1000", f.InUse, f.Usable)
+	}
+}

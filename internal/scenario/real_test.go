@@ -30,7 +30,11 @@ func needProgram(t *testing.T, name string) string {
 	if err != nil && name == "nginx" {
 		path, err = exec.LookPath("/usr/sbin/nginx")
 	}
-	testutil.Need(t, err == nil, name+" (Debian package "+name+")")
+	in := name
+	if of, ok := map[string]string{"redis-benchmark": "redis-tools"}[name]; ok {
+		in = of
+	}
+	testutil.Need(t, err == nil, name+" (Debian package "+in+")")
 	return path
 }
 

@@ -35,6 +35,8 @@ type told struct {
 type trace struct {
 	t      *testing.T
 	probe  *probe.Probe
+	clock  ktime.Clock
+	ranges *pool.Ranges
 	source *traced
 	cancel context.CancelFunc
 	done   chan error
@@ -69,6 +71,14 @@ func everything() probe.Options {
 // start begins to trace; the test's end stops it if the test has not.
 func start(t *testing.T, options probe.Options) *trace {
 	t.Helper()
+	tr := attach(t, options)
+	tr.run(tr.source, tr.keep)
+	return tr
+}
+
+// attach has the hooks see from now on; run reads what they tell.
+func attach(t *testing.T, options probe.Options) *trace {
+	t.Helper()
 	testutil.NeedBPF(t)
 	if options.Hooks == "" {
 		options.Hooks = testutil.Hooks(t)
@@ -84,29 +94,33 @@ func start(t *testing.T, options probe.Options) *trace {
 	})
 	owners := owner.NewResolver()
 	t.Cleanup(func() { owners.Close() })
-	clock := ktime.NewClock()
-	tr := &trace{t: t, probe: p, done: make(chan error, 1)}
+	tr := &trace{t: t, probe: p, clock: ktime.NewClock(), ranges: pool.NewRanges(), done: make(chan error, 1)}
 	src := live.New(p, live.Options{
-		Clock: clock, Owners: owners, States: options.States, NetNS: options.NetNS,
+		Clock: tr.clock, Owners: owners, States: options.States, NetNS: options.NetNS,
 		Corrected: func(c lifetime.Corrections, why live.Explanation) {
 			tr.corrections = append(tr.corrections, c.Details...)
 			tr.hidden = tr.hidden || len(why.Hidden) > 0
 		},
 	})
-	book := pool.NewBook(pool.NewRanges(), src.Tracker(), options.Ports == nil, clock.Wall(ktime.Now()))
+	book := pool.NewBook(tr.ranges, src.Tracker(), options.Ports == nil, tr.clock.Wall(ktime.Now()))
 	tr.source = &traced{Source: src, book: book}
-	if err := src.Snapshot(func(r *lifetime.Record) { tr.keep(r) }); err != nil {
-		t.Fatalf("taking the first look: %v", err)
+	return tr
+}
+
+// run takes the first look, which goes to first, and then reads from src until stop.
+func (tr *trace) run(src pipeline.Source, first func(*lifetime.Record)) {
+	tr.t.Helper()
+	if err := tr.source.Snapshot(first); err != nil {
+		tr.t.Fatalf("taking the first look: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	tr.cancel = cancel
-	go func() { tr.done <- pipeline.Run(ctx, tr.source, tr) }()
-	t.Cleanup(func() {
+	go func() { tr.done <- pipeline.Run(ctx, src, tr) }()
+	tr.t.Cleanup(func() {
 		if tr.cancel != nil {
 			tr.stop()
 		}
 	})
-	return tr
 }
 
 // Write implements pipeline.Sink.
