@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a browser on a busy machine may take for all of a test.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // browser is a real Chromium with a page open.
 type browser struct {
@@ -90,7 +90,9 @@ func (b *browser) watch() {
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.Fatal(err)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.Fatalf("%v; the console says: %q", err, b.console)
 	}
 }
 

@@ -48,10 +48,9 @@ type totals struct {
 
 // live is a hold that has not ended.
 type live struct {
+	space *space
 	use   *use // nil: its port is outside the range
 	from  ktime.Wall
-	netns uint32
-	proto event.Proto
 	hold  brief
 }
 
@@ -120,9 +119,10 @@ func (c *Collector) Write(r *lifetime.Record) error {
 // begin takes in a hold that was assigned, or was there before the start.
 func (c *Collector) begin(rec *recording, r *lifetime.Record) {
 	h := r.Hold
-	l := live{from: r.Time, netns: h.NetNS, proto: h.Proto, hold: c.brief(h)}
+	s := c.space(rec, h.NetNS, h.Proto)
+	l := live{space: s, from: r.Time, hold: c.brief(rec, h)}
 	c.tables.begin(l.hold.process, h)
-	if s := c.space(rec, h.NetNS, h.Proto); s.lo == 0 || h.Port >= s.lo && h.Port <= s.hi {
+	if s.lo == 0 || h.Port >= s.lo && h.Port <= s.hi {
 		l.use = c.occupancy.use(poolID{rec.trace, pool.KeyOf(h)})
 		l.use.holds++
 		l.use.add(c.time.bin(r.Time), 1)
@@ -136,17 +136,16 @@ func (c *Collector) end(rec *recording, r *lifetime.Record) {
 	l, known := c.live[h.ID]
 	delete(c.live, h.ID)
 	if !known {
-		l.hold = c.brief(h)
+		l.space, l.hold = c.space(rec, h.NetNS, h.Proto), c.brief(rec, h)
 		c.tables.begin(l.hold.process, h)
 	}
 	held := h.HeldFor()
-	l.from = r.Time - ktime.Wall(held)
 	b := l.hold
-	b.from, b.to, b.reason = l.from, r.Time, r.Reason
+	b.from, b.to, b.reason = r.Time-ktime.Wall(held), r.Time, r.Reason
 	b.ended = r.Type == lifetime.Release
 	b.setStates(&h.States)
 	c.spans = appendSpans(c.spans[:0], b.from, b.to, h)
-	c.keep(rec, h.NetNS, h.Proto, b)
+	c.keep(l.space, b)
 	if l.use != nil {
 		if b.ended {
 			l.use.add(c.time.bin(r.Time), -1)
@@ -176,8 +175,7 @@ func (c *Collector) step(u *use, b brief) {
 }
 
 // keep draws the spans of a hold on the port map and remembers it.
-func (c *Collector) keep(rec *recording, netns uint32, proto event.Proto, b brief) {
-	s := c.space(rec, netns, proto)
+func (c *Collector) keep(s *space, b brief) {
 	s.holds++
 	row := s.rows.get(b.port)
 	if row == nil {
@@ -205,9 +203,9 @@ func (c *Collector) fail(rec *recording, r *lifetime.Record) {
 	c.tables.fail(c.tables.process(rec.host, &f.Owner), &h)
 }
 
-func (c *Collector) brief(h *lifetime.Hold) brief {
+func (c *Collector) brief(rec *recording, h *lifetime.Hold) brief {
 	return brief{
-		process: c.tables.process(c.recordings[len(c.recordings)-1].host, &h.Owner),
+		process: c.tables.process(rec.host, &h.Owner),
 		pid:     h.Owner.PID, port: h.Port, dst: h.Dst, path: h.Path,
 	}
 }

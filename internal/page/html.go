@@ -29,7 +29,7 @@ var styles = []string{"uplot/uPlot.min.css", "page.css"}
 // WriteHTML writes the page, with what a diagnosis found. Nothing can be added afterwards.
 func (c *Collector) WriteHTML(w io.Writer, findings []diagnose.Finding) error {
 	if n := len(c.recordings); n > 0 {
-		c.closeTrace(c.recordings[n-1])
+		c.leaveLive(c.recordings[n-1])
 	}
 	m, err := c.model(findings)
 	if err != nil {

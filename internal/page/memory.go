@@ -10,7 +10,7 @@ import (
 
 // holdsKept is how many holds the page tells exactly, of all ports together; of each port the
 // latest. A hold takes about 20 bytes of the page.
-const holdsKept = 80_000
+const holdsKept = 150_000
 
 // holdsOfPort is how many of a port, if all find room.
 const holdsOfPort = 64

@@ -49,7 +49,7 @@ type recordingModel struct {
 	From       float64 `json:"from"`
 	To         float64 `json:"to"`
 	Parts      int     `json:"parts"`
-	First      int     `json:"first"`
+	Absent     int     `json:"absent"` // parts that were not read
 	Lost       uint64  `json:"lost"`
 	Reconciled uint64  `json:"reconciled"`
 	Missed     uint64  `json:"missed"`
@@ -110,16 +110,17 @@ func text(s string) string { return terminal.EscapeText(s) }
 
 func (c *Collector) model(findings []diagnose.Finding) (*model, error) {
 	m := &model{
-		Version:   text(c.opts.Version),
-		Filter:    text(c.opts.Filter),
-		Totals:    c.totals,
-		Lifetimes: c.lifetimes.quantiles(),
-		Causes:    c.causes,
-		Time:      timeModel{millis(time.Duration(c.time.origin)), millis(c.time.width), c.time.bins},
-		Findings:  findingModels(findings),
-		States:    c.stateModels(),
-		Tables:    c.tables.models(c.opts.Top, len(c.hosts()) > 1),
-		Unmapped:  c.unmapped,
+		Version:    text(c.opts.Version),
+		Recordings: []recordingModel{},
+		Filter:     text(c.opts.Filter),
+		Totals:     c.totals,
+		Lifetimes:  c.lifetimes.quantiles(),
+		Causes:     c.causes,
+		Time:       timeModel{millis(time.Duration(c.time.origin)), millis(c.time.width), c.time.bins},
+		Findings:   findingModels(findings),
+		States:     c.stateModels(),
+		Tables:     c.tables.models(c.opts.Top, len(c.hosts()) > 1),
+		Unmapped:   c.unmapped,
 	}
 	for _, r := range c.recordings {
 		m.Recordings = append(m.Recordings, r.model())
@@ -155,7 +156,7 @@ func (r *recording) model() recordingModel {
 	m := recordingModel{
 		Host: text(r.host), Kernel: text(r.kernel), Version: text(r.version), Hooks: text(r.hooks),
 		Filter: text(r.filter), From: millis(time.Duration(r.from)), To: millis(time.Duration(r.to)),
-		Parts: r.parts, First: r.first, Lost: r.lost, Reconciled: r.reconciled,
+		Parts: r.parts, Absent: r.absent, Lost: r.lost, Reconciled: r.reconciled,
 		Torn: r.torn, Ended: r.end != nil, Complete: r.isComplete(),
 	}
 	if r.end != nil {
@@ -171,7 +172,7 @@ func (c *Collector) stateModels() []stateModel {
 	for i := range c.spreads {
 		all += c.spreads[i].sum
 	}
-	var out []stateModel
+	out := []stateModel{}
 	for i := range c.spreads {
 		if s := &c.spreads[i]; s.count > 0 {
 			out = append(out, stateModel{event.State(i).String(), s.sum.Seconds() / max(all.Seconds(), 1e-9), s.quantiles()})

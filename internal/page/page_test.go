@@ -3,12 +3,14 @@ package page
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"porttrace/internal/diagnose"
 	"porttrace/internal/event"
+	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
 	"porttrace/internal/pool"
 )
@@ -52,6 +54,7 @@ func TestPageInChromium(t *testing.T) {
 	t.Run("chart", func(*testing.T) { poolsAreCharted(b) })
 	t.Run("theme", func(*testing.T) { themesDiffer(b) })
 	t.Run("keys", func(*testing.T) { keysReachThePorts(b) })
+	t.Run("mouse", func(*testing.T) { mouseReachesThePorts(b) })
 	t.Run("hostile", func(*testing.T) { namesAreInert(b) })
 	b.isQuiet()
 	policyHolds(b) // last: it is told on the console
@@ -168,6 +171,32 @@ func keysReachThePorts(b *browser) {
 	}
 }
 
+func mouseReachesThePorts(b *browser) {
+	b.do(chromedp.Click(chromedp.CSS("#map canvas")))
+	const at = `(([x, y]) => { const r = page.portMap.canvas.getBoundingClientRect(); return [r.left + x * r.width, r.top + y * r.height] })`
+	middle := ask[[]float64](b, at+`([0.5, 0.5])`)
+	b.do(chromedp.MouseEvent(chromedp.MouseMoved, middle[0], middle[1]))
+	if got := ask[string](b, `document.querySelector("#map .tip").textContent`); !strings.HasPrefix(got, "port 47") {
+		b.Errorf("under the mouse: %s", got)
+	}
+	if got, want := ask[string](b, `document.querySelector("#port-view p").textContent`), "Port "+ask[string](b, `String(page.portMap.order[page.portMap.cursor.row])`); !strings.HasPrefix(got, want) {
+		b.Errorf("a click shows %q, want %s", got, want)
+	}
+	const window = `JSON.stringify(page.portMap.window)`
+	whole := ask[string](b, window)
+	from, to := ask[[]float64](b, at+`([0.3, 0.3])`), ask[[]float64](b, at+`([0.6, 0.6])`)
+	b.do(chromedp.MouseEvent(chromedp.MousePressed, from[0], from[1], chromedp.ButtonLeft),
+		chromedp.MouseEvent(chromedp.MouseMoved, to[0], to[1], chromedp.ButtonLeft),
+		chromedp.MouseEvent(chromedp.MouseReleased, to[0], to[1], chromedp.ButtonLeft))
+	if got := ask[int](b, `page.portMap.window.row1 - page.portMap.window.row0`); got < 8000 || got > 10000 {
+		b.Errorf("dragging over a third of the map leaves %d rows", got)
+	}
+	b.do(chromedp.Focus(chromedp.CSS("#map canvas")), chromedp.KeyEvent("0"))
+	if got := ask[string](b, window); got != whole {
+		b.Errorf("0 leaves %s, want %s", got, whole)
+	}
+}
+
 func namesAreInert(b *browser) {
 	if n := ask[int](b, `document.images.length + document.querySelectorAll("[onerror]").length`); n != 0 {
 		b.Errorf("names made %d elements", n)
@@ -199,4 +228,32 @@ func policyHolds(b *browser) {
 	if refused, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](loads, chromedp.EvalAwaitPromise)); err != nil || !refused {
 		b.Errorf("the policy refuses an image: %v, %v", refused, err)
 	}
+}
+
+// A page of nothing, and of one hold, must open as well.
+func TestSmallPagesInChromium(t *testing.T) {
+	t.Run("nothing", func(t *testing.T) {
+		b := openPage(t, render(t, New(Options{})))
+		if got := ask[string](b, `document.getElementById("map").textContent`); got != "No port was held." {
+			t.Errorf("the map says: %s", got)
+		}
+		b.isQuiet()
+	})
+	t.Run("one hold", func(t *testing.T) {
+		c := New(Options{})
+		w := newWorkload(c)
+		w.hold(lifetime.Hold{Proto: event.TCP, Port: 8080, Src: source, Path: event.Explicit, Owner: lifetime.Owner{PID: 7, Comm: "one"}},
+			swept, event.Closed, map[event.State]time.Duration{event.Listening: 23 * time.Second})
+		w.advance(began + ktime.Wall(time.Minute))
+		w.finish()
+		b := openPage(t, render(t, c))
+		if got := ask[[]int](b, `[...page.portMap.order]`); len(got) != 1 || got[0] != 8080 {
+			t.Errorf("the rows are %v", got)
+		}
+		b.do(chromedp.SendKeys(chromedp.CSS("#port-view input"), "8080"+kb.Enter))
+		if got := ask[string](b, `document.querySelector("#port-view tbody").textContent`); !strings.HasPrefix(got, "10:00:00.00023.0 s") || !strings.HasSuffix(got, "LISTEN 23.0 sclosed") {
+			t.Errorf("the port's holds: %s", got)
+		}
+		b.isQuiet()
+	})
 }

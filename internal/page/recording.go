@@ -11,7 +11,7 @@ type recording struct {
 	trace                  int // pools and their use go on through recordings of one trace
 	host, boot, kernel     string
 	version, hooks, filter string
-	first, parts           int // the number of the part that came first; how many came
+	last, parts, absent    int // the number of the latest part; how many came, and did not
 	from, to               ktime.Wall
 	lost, reconciled       uint64
 	torn                   bool
@@ -27,7 +27,7 @@ func (r *recording) put(l *lifetime.LostInfo) {
 
 // isComplete says that the recording tells of everything there was, by its own account.
 func (r *recording) isComplete() bool {
-	return r.end != nil && r.end.Complete && r.lost == 0 && !r.torn && r.first <= 1
+	return r.end != nil && r.end.Complete && r.lost == 0 && !r.torn && r.absent == 0
 }
 
 // recording returns the recording that a record is of. A start record begins one, unless it
@@ -46,16 +46,19 @@ func (c *Collector) recording(r *lifetime.Record) *recording {
 	}
 	if last != nil && last.end == nil && info.Part > 1 && info.BootID == last.boot && info.Host == last.host {
 		last.parts++
+		last.absent += max(info.Part-last.last-1, 0)
+		last.last = info.Part
 		c.offer(last, info.Pools)
 		return last
 	}
 	next := &recording{
 		host: info.Host, boot: info.BootID, kernel: info.Kernel, version: info.Version,
-		hooks: info.Hooks, filter: info.Filter, first: info.Part, parts: 1,
+		hooks: info.Hooks, filter: info.Filter, last: info.Part, parts: 1, absent: max(info.Part-1, 0),
 		from: r.Time, to: r.Time, ranges: map[uint32]lifetime.Range{},
 	}
 	if last != nil {
-		c.closeTrace(last)
+		c.leaveLive(last)
+		c.closePools(last)
 		next.trace = last.trace + 1
 	}
 	if last != nil && last.boot == next.boot && last.host == next.host && next.from >= last.to {
@@ -99,13 +102,16 @@ func (c *Collector) space(rec *recording, netns uint32, proto event.Proto) *spac
 	return s
 }
 
-// closeTrace ends what a recording does not tell the end of: it was torn, or another one
-// follows.
-func (c *Collector) closeTrace(rec *recording) {
+// leaveLive keeps the holds whose end a recording does not tell: it was torn, or cut.
+func (c *Collector) leaveLive(rec *recording) {
 	for _, l := range c.live {
 		c.leave(rec, l)
 	}
 	clear(c.live)
+}
+
+// closePools ends what was held at the end of a recording: of what follows nothing is known.
+func (c *Collector) closePools(rec *recording) {
 	for _, u := range c.occupancy.pools {
 		if u.id.trace == rec.trace {
 			u.close(c.time.bin(rec.to))
@@ -118,7 +124,7 @@ func (c *Collector) leave(rec *recording, l live) {
 	b := l.hold
 	b.from, b.to = l.from, rec.to
 	c.spans = append(c.spans[:0], span{unknown, b.from, b.to})
-	c.keep(rec, l.netns, l.proto, b)
+	c.keep(l.space, b)
 	if l.use != nil {
 		c.step(l.use, b)
 	}

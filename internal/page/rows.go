@@ -50,7 +50,7 @@ func (t *tables) models(top int, withHost bool) map[string]tableModel {
 }
 
 func (t *tables) processTable(top int, withHost bool) tableModel {
-	m := tableModel{Columns: []column{{"process", "text"}, {"pid", "text"}, {"user", "text"}, {"where", "text"}}}
+	m := tableModel{Rows: [][]any{}, Columns: []column{{"process", "text"}, {"pid", "text"}, {"user", "text"}, {"where", "text"}}}
 	if withHost {
 		m.Columns = append(m.Columns, column{"host", "text"})
 	}
@@ -117,7 +117,7 @@ func (p *processID) where() string {
 }
 
 func (t *tables) destinationTable(top int) tableModel {
-	m := tableModel{Columns: append([]column{{"destination", "text"}, {"port", "plain"}}, sumColumns...)}
+	m := tableModel{Rows: [][]any{}, Columns: append([]column{{"destination", "text"}, {"port", "plain"}}, sumColumns...)}
 	var all []netip.AddrPort
 	for dst := range t.destinations {
 		all = append(all, dst)
@@ -137,7 +137,7 @@ func (t *tables) destinationTable(top int) tableModel {
 }
 
 func (t *tables) pathTable() tableModel {
-	m := tableModel{Columns: append([]column{{"path", "text"}}, sumColumns...)}
+	m := tableModel{Rows: [][]any{}, Columns: append([]column{{"path", "text"}}, sumColumns...)}
 	for p := range t.paths {
 		if s := &t.paths[p]; s.holds > 0 || s.failures > 0 {
 			m.Rows = append(m.Rows, append([]any{cmp.Or(event.Path(p).String(), "unknown")}, s.cells()...))

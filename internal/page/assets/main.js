@@ -10,7 +10,7 @@ page.start = async function () {
   for (const [name, caption] of [["processes", "Processes"], ["destinations", "Destinations"], ["paths", "Paths"]]) {
     const table = data.tables[name];
     const by = table.columns.findIndex((column) => column.name === "port time");
-    root.append(page.table({ caption, ...table, rows: table.rows ?? [], sort: { by, down: true } }));
+    root.append(page.table({ caption, ...table, sort: { by, down: true } }));
   }
   if (typeof DecompressionStream === "undefined") {
     page.byId("map").append(el("p", { class: "notice bad" }, "This browser cannot unpack the port map (it has no DecompressionStream); a newer one can."));
@@ -28,8 +28,11 @@ page.states = function () {
     caption: "States", sort: { by: 1, down: true },
     columns: [{ name: "state", kind: "text" }, { name: "share of port time", kind: "share" }, { name: "lifetimes with it", kind: "count" },
       { name: "half under", kind: "duration" }, { name: "90 % under", kind: "duration" }, { name: "99 % under", kind: "duration" }, { name: "longest", kind: "duration" }],
-    rows: (data.states ?? []).map((s) => [s.name, s.share, s.count, s.p50, s.p90, s.p99, s.max]),
+    rows: data.states.map((s) => [s.name, s.share, s.count, s.p50, s.p90, s.p99, s.max]),
   }));
 };
 
-page.start();
+page.start().catch((error) => {
+  document.querySelector("main").prepend(page.el("p", { class: "notice bad", role: "alert" }, `This page could not be drawn to its end: ${error.message}`));
+  throw error;
+});

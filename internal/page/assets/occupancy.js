@@ -4,7 +4,7 @@
 // what the tracer counted; the capacity; and failures as bars at the foot.
 page.occupancy = {
   start() {
-    const { data, el, format, occupancy } = page;
+    const { data, el, occupancy } = page;
     const root = page.byId("pools");
     if (!data.pools.length) {
       root.append(el("p", {}, "No pool was used."));
@@ -12,7 +12,7 @@ page.occupancy = {
     }
     const several = new Set(data.pools.map((p) => `${p.host} ${p.netns}`)).size > 1;
     const columns = [{ name: "pool", kind: "text" }, { name: "most held", kind: "count" }, { name: "capacity", kind: "count" },
-      { name: "of it", kind: "share" }, { name: "lifetimes", kind: "count" }, { name: "failures", kind: "count" }];
+      { name: "share of it", kind: "share" }, { name: "lifetimes", kind: "count" }, { name: "failures", kind: "count" }];
     if (several) columns.splice(1, 0, { name: "namespace", kind: "text" });
     const rows = data.pools.map((p) => {
       const row = [p.name, p.most, p.usable ?? "unknown", p.usable ? p.most / p.usable : 0, p.holds, p.failed];
@@ -26,8 +26,6 @@ page.occupancy = {
     occupancy.show(0);
     page.theme.listeners.push(() => occupancy.show(occupancy.shown));
     new ResizeObserver(() => occupancy.resize()).observe(occupancy.box);
-    occupancy.label = (p) => `${p.name}: at most ${format.count(p.most)} held`
-      + (p.usable ? ` of ${format.count(p.usable)}` : "") + `, ${format.plural(p.failed, "failure", "failures")}.`;
   },
 
   resize() {

@@ -38,15 +38,19 @@ page.onePort = {
     if (focus) page.byId("port").focus();
   },
 
+  // open says of a hold without an end what is known: whether it was there when the recording
+  // ended.
+  open: (hold) => (hold.states[0][0] === page.data.state_names.length - 1 ? "end not seen" : "still held"),
+
   table(holds) {
-    const { data, format, ports } = page;
+    const { data, format, ports, onePort } = page;
     const rows = holds.map((hold, i) => {
       const before = i > 0 ? hold.from - (holds[i - 1].from + holds[i - 1].length) : null;
       return [
         hold.from, hold.length, before === null ? "" : Math.max(0, before), ports.ownerName(hold.owner), hold.pid || "unknown",
         data.path_names[hold.path] || "unknown", data.holds.destinations[hold.destination],
         hold.states.map(([state, ms]) => `${data.state_names[state]} ${format.duration(ms)}`).join(", "),
-        hold.reason === 255 ? "end not seen" : data.reasons[hold.reason] || "unknown",
+        hold.reason === 255 ? onePort.open(hold) : data.reasons[hold.reason] || "unknown",
       ];
     });
     return page.table({

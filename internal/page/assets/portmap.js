@@ -40,8 +40,8 @@ page.portMap = {
     if (ports.maps.length > 1) tools.append(choice("Ports of", "map", ports.maps.map((m, i) => [i, ports.spaceName(m)])));
     tools.append(
       choice("Colour", "mode", [["state", "by state"], ["owner", "by owner"]]),
-      choice("Order", "order", [["number", "by number"], ["parity", "even ports, then odd"]]),
-      choice("Rows", "scope", [["range", "every port of the range"], ["held", "only ports that were held"]]),
+      choice("Order", "order", [["number", "by number"], ["parity", "even, then odd"]]),
+      choice("Rows", "scope", [["range", "the whole range"], ["held", "held ports only"]]),
       el("button", { type: "button", onclick: () => view.zoom(0.5) }, "Zoom in"),
       el("button", { type: "button", onclick: () => view.zoom(2) }, "Zoom out"),
       el("button", { type: "button", onclick: () => view.reset() }, "Show all"));

@@ -23,7 +23,7 @@ page.summary = {
     if (r.missed) flaws.push(`${plural(r.missed, "hold was", "holds were")} missed by a hook and put right`);
     if (r.torn) flaws.push("its end is torn");
     else if (!r.ended) flaws.push("it has no end record: the tracer was killed, or a part is missing");
-    if (r.first > 1) flaws.push(`parts before number ${r.first} are missing`);
+    if (r.absent) flaws.push(`${plural(r.absent, "part of it was", "parts of it were")} not read`);
     if (!flaws.length && !r.complete) flaws.push("it says itself that it is not complete");
     return flaws;
   },
