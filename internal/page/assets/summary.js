@@ -57,7 +57,7 @@ page.summary = {
       ["Time", data.recordings.length ? format.duration(to - from) : "none", data.recordings.length ? `from ${format.moment(from)}` : ""],
       ["Assigned", format.count(totals.assigned), `${format.count(totals.before_start)} held before the start`],
       ["Released", format.count(totals.released), `${format.count(totals.held)} still held at the end`],
-      ["Lifetimes", format.count(lifetimes.count), lifetimes.count ? `half under ${format.duration(lifetimes.p50)}, 99 % under ${format.duration(lifetimes.p99)}` : ""],
+      ["Lifetimes", format.count(lifetimes.count), lifetimes.count ? `median ${format.duration(lifetimes.p50)}, p99 ${format.duration(lifetimes.p99)}` : ""],
       ["Failures", format.count(totals.failures), causes || "nobody was refused a port"],
     ];
     page.byId("facts").append(...facts.map(([name, value, more]) => el("div", { class: name === "Failures" && totals.failures ? "fact alarm" : "fact" },
@@ -93,9 +93,9 @@ page.summary = {
     const about = [];
     if (f.culprit) about.push(el("p", {}, el("b", {}, "Who: "), f.culprit));
     if (f.pool) about.push(el("p", {}, el("b", {}, "Pool: "), f.pool));
-    if (f.because?.length) about.push(el("p", {}, el("b", {}, "Because: "), f.because.join(", ")));
+    if (f.because?.length) about.push(el("p", {}, el("b", {}, "Because: "), ...f.because.flatMap((id, i) => [i ? ", " : "", el("a", { href: `#finding-${id}` }, id)])));
     const evidence = f.evidence.map((n) => el("div", {}, el("dt", {}, format.evidenceName(n.name)), el("dd", {}, format.evidence(n.name, n.value))));
-    return el("li", { class: `finding ${f.severity}` },
+    return el("li", { class: `finding ${f.severity}`, id: `finding-${f.id}` },
       el("h3", {}, el("span", { class: "severity" }, f.severity), " ", f.title),
       ...about,
       evidence.length ? el("dl", { class: "evidence" }, ...evidence) : "",
