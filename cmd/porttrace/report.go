@@ -53,14 +53,11 @@ func runReport(e *env, set *reportFlags, in *report.Inputs) error {
 	if err := set.setTimes(&options, in, e.now().Location()); err != nil {
 		return err
 	}
-	write, sinks, err := set.format.writer(e, set)
-	if err != nil {
-		return err
-	}
+	write, sinks := set.format.writer(e, set)
 	options.Sinks = sinks
 	c := report.New(options)
 	progress := newProgress(e, in)
-	err = pipeline.Run(context.Background(), in.Source(c), c, progress)
+	err := pipeline.Run(context.Background(), in.Source(c), c, progress)
 	progress.end()
 	if err != nil {
 		return err

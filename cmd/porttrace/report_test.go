@@ -106,7 +106,6 @@ func TestReportRefuses(t *testing.T) {
 	refused(t, 1, "nothing was recorded then: the recording is from 2026-11-23T20:49:27Z to 2026-11-23T20:50:28Z", "--since", "2026-11-24T00:00:00Z", replayed)
 	refused(t, 1, "standard input: empty", "-")
 	refused(t, 2, "is not after --since", "--since", "-10s", "--until", "-20s", replayed)
-	refused(t, 2, "take text or json", "--format", "html", replayed)
 	refused(t, 2, "exists already", "-o", empty, replayed)
 	refused(t, 2, "no such file or directory", "-o", filepath.Join(dir, "no", "x"), replayed)
 }
@@ -119,6 +118,22 @@ func TestReportIntoFile(t *testing.T) {
 	}
 	if got := string(readFile(t, path)); got != want {
 		t.Errorf("the file has %q, want %q", got, want)
+	}
+}
+
+func TestReportPage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.html")
+	if out, _ := reporting(t, "--format", "html", "--proto", "tcp", "-o", path, replayed); out != "" {
+		t.Errorf("standard output has %q", out)
+	}
+	got := string(readFile(t, path))
+	for _, want := range []string{"<!DOCTYPE html>", "web1", "--proto tcp", "Content-Security-Policy"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(got, "src=\"http") || strings.Contains(got, "href=\"http") {
+		t.Error("the page loads from elsewhere")
 	}
 }
 

@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"porttrace/internal/diagnose"
 	"porttrace/internal/filter"
 	"porttrace/internal/flagvalue"
+	"porttrace/internal/page"
 	"porttrace/internal/pipeline"
 	"porttrace/internal/report"
 )
@@ -76,10 +78,10 @@ type reportFormat struct{ flagvalue.Choice }
 type writeReport func(io.Writer, *report.Summary) error
 
 // writer returns what writes the report, and what has to see the records for it.
-func (f *reportFormat) writer(e *env, s *reportFlags) (writeReport, []pipeline.Sink, error) {
+func (f *reportFormat) writer(e *env, s *reportFlags) (writeReport, []pipeline.Sink) {
 	switch f.String() {
 	case "json":
-		return func(w io.Writer, sum *report.Summary) error { return sum.WriteJSON(w) }, nil, nil
+		return func(w io.Writer, sum *report.Summary) error { return sum.WriteJSON(w) }, nil
 	case "html":
 		return htmlReport(s)
 	}
@@ -89,10 +91,18 @@ func (f *reportFormat) writer(e *env, s *reportFlags) (writeReport, []pipeline.S
 		Location: e.now().Location(),
 		Narrowed: filterText(s.filters),
 	}
-	return func(w io.Writer, sum *report.Summary) error { return sum.WriteText(w, options) }, nil, nil
+	return func(w io.Writer, sum *report.Summary) error { return sum.WriteText(w, options) }, nil
 }
 
 // htmlReport returns the page's writer, and its collector as a sink.
-func htmlReport(*reportFlags) (writeReport, []pipeline.Sink, error) {
-	return nil, nil, usageError{errors.New("--format html: this porttrace does not write pages yet: take text or json")}
+func htmlReport(s *reportFlags) (writeReport, []pipeline.Sink) {
+	c := page.New(page.Options{Version: versionName(), Filter: filterText(s.filters)})
+	write := func(w io.Writer, sum *report.Summary) error {
+		findings := make([]diagnose.Finding, len(sum.Findings))
+		for i := range sum.Findings {
+			findings[i] = sum.Findings[i].Finding
+		}
+		return c.WriteHTML(w, findings)
+	}
+	return write, []pipeline.Sink{c}
 }

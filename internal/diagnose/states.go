@@ -59,7 +59,9 @@ func (c *court) timeWaitChurn(p *place) {
 	pace := ""
 	if p.told {
 		evidence = append(evidence, Number{"assign_rate", p.latest.AssignRate})
-		pace = fmt.Sprintf(", %.0f new ones a second", p.latest.AssignRate)
+		if p.latest.AssignRate >= 1 {
+			pace = fmt.Sprintf(", %.0f new ones a second", p.latest.AssignRate)
+		}
 	}
 	if lived := p.lived(); lived > 0 {
 		evidence = append(evidence, Number{"mean_used_ns", float64(lived)})

@@ -19,9 +19,12 @@ type Options struct {
 	Filter       filter.Filter   // CouldMeet is the Collector's own
 	Top          int             // rows of each table
 	// Sinks get what the report is about too, as the trace of it would have been: each
-	// recording with its start record.
+	// recording with its start record. Those that are a Tearer learn of damaged ends, too.
 	Sinks []pipeline.Sink
 }
+
+// Tearer is told that the recording it has the records of is torn at its end.
+type Tearer interface{ Torn() }
 
 // Collector gathers a report from the records of one recording after the other. It is for
 // one goroutine.
@@ -70,8 +73,14 @@ func (c *Collector) Begin(file string) { c.file, c.fresh = file, true }
 
 // End says that the file has no more, and whether its end is damaged.
 func (c *Collector) End(torn bool) {
-	if torn && c.recording != nil {
-		c.recording.about.Torn = append(c.recording.about.Torn, c.file)
+	if !torn || c.recording == nil {
+		return
+	}
+	c.recording.about.Torn = append(c.recording.about.Torn, c.file)
+	for _, sink := range c.opts.Sinks {
+		if t, ok := sink.(Tearer); ok {
+			t.Torn()
+		}
 	}
 }
 
