@@ -15,6 +15,7 @@ import (
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
 	"porttrace/internal/sockdiag"
+	"porttrace/internal/testutil"
 	"porttrace/internal/thread"
 )
 
@@ -216,9 +217,8 @@ func (p *plot) searches() (took []time.Duration) {
 func plantSocketRange(p *plot) {
 	narrow := attempts[0]
 	narrow.ask = func(s *sock, to netip.AddrPort) error {
-		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, ipLocalPortRange, (firstPort+fourPorts-1)<<16|firstPort); err != nil {
-			p.t.Skipf("needs IP_LOCAL_PORT_RANGE (Linux 6.3): %v", err)
-		}
+		err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, ipLocalPortRange, (firstPort+fourPorts-1)<<16|firstPort)
+		testutil.Need(p.t, err == nil, "IP_LOCAL_PORT_RANGE (Linux 6.3)")
 		return s.connect(to)
 	}
 	p.as(p.name, func() {
