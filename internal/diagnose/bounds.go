@@ -16,6 +16,7 @@ const (
 	maxParties = 1 << 14 // that hold nothing
 	maxFixed   = 1 << 14 // ports that were asked for by number
 	maxFound   = 1 << 10
+	maxSpare   = 1 << 10 // holdings kept for the next
 )
 
 // sweep forgets places that stand empty, those that failed lately excepted.

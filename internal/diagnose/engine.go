@@ -26,6 +26,7 @@ type Engine struct {
 	live    bool       // somebody else says when
 	ranges  map[uint32]lifetime.Range
 	holds   map[uint64]*holding
+	spare   []*holding // of holds that are over
 	places  map[pool.Key]*place
 	parties map[partyKey]*party
 	fixed   map[fixedPort]*giveaway
@@ -164,11 +165,24 @@ func (e *Engine) take(h *lifetime.Hold, assigned bool) {
 		s.assigned++
 		s.place.measure(h.Search, e.usable(s.place))
 	}
-	e.holds[h.ID] = &holding{
+	held := e.newHolding()
+	*held = holding{
 		stake: s, path: h.Path, port: h.Port, pid: h.Owner.PID, first: e.now - ktime.Wall(h.HeldFor()),
 		connected: h.Dst.IsValid(), outside: outside,
 	}
+	e.holds[h.ID] = held
 	e.takeFixed(h)
+}
+
+// newHolding returns one to be filled in.
+func (e *Engine) newHolding() *holding {
+	n := len(e.spare)
+	if n == 0 {
+		return &holding{}
+	}
+	held := e.spare[n-1]
+	e.spare = e.spare[:n-1]
+	return held
 }
 
 // isOutside says whether a hold takes nothing from what the kernel hands out.
@@ -188,6 +202,9 @@ func (e *Engine) release(h *lifetime.Hold, reason event.Reason) {
 	if !held.outside {
 		s.live--
 		s.place.live--
+	}
+	if len(e.spare) < maxSpare {
+		e.spare = append(e.spare, held)
 	}
 	s.released++
 	for state, d := range h.States {

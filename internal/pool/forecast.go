@@ -31,7 +31,7 @@ func (t trend) exhausts() time.Duration {
 	}
 	free := float64(t.now.usable - t.now.inUse)
 	waiting := float64(t.now.timeWait)
-	lasting := float64((t.now.inUse-t.now.timeWait)-(t.before.inUse-t.before.timeWait)) / seconds
+	lasting := t.lasting() / seconds
 	if t.reuses { // what waits is in nobody's way
 		return atRate(free+waiting, lasting)
 	}
@@ -53,6 +53,17 @@ func (t trend) exhausts() time.Duration {
 		return settled + time.Duration(until*float64(time.Second))
 	}
 	return -1
+}
+
+// lasting is how many more ports are in use, and not in TIME_WAIT, than there were. Those
+// that are on their way to it are now more and now fewer: no more than is by chance is none.
+func (t trend) lasting() float64 {
+	now, before := float64(t.now.inUse-t.now.timeWait), float64(t.before.inUse-t.before.timeWait)
+	entered := float64(t.now.timeWait - t.before.timeWait + t.expired)
+	if chance := 1 + math.Sqrt(max(min(now, entered), 0)); entered > 0 && math.Abs(now-before) <= chance {
+		return 0
+	}
+	return now - before
 }
 
 // atRate returns when so many ports are gone at a rate per second, -1: never, or not in

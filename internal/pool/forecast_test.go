@@ -20,6 +20,8 @@ func TestForecast(t *testing.T) {
 		// 20 a second for 62 s are 1240
 		"TIME_WAIT that does not":        {trend{elapsed: ten, before: use{0, 1000, 0}, now: use{200, 1000, 200}}, 40 * time.Second},
 		"TIME_WAIT that has settled":     {trend{elapsed: ten, before: use{620, 1000, 620}, now: use{620, 1000, 620}, expired: 100}, -1},
+		"one on its way to TIME_WAIT":    {trend{elapsed: ten, before: use{110, 500, 110}, now: use{161, 500, 160}}, -1},
+		"a slow leak, and nothing else":  {trend{elapsed: ten, before: use{500, 1000, 0}, now: use{501, 1000, 0}}, 4990 * time.Second},
 		"it settles, and a leak goes on": {trend{elapsed: ten, before: use{620, 1000, 620}, now: use{660, 1000, 620}, expired: 100}, 85 * time.Second},
 		// TIME_WAIT grows by 10 a second to 620 in 52 s, the leak takes 2 a second: after
 		// 52 s 256 are left
