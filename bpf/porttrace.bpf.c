@@ -23,7 +23,7 @@ char __license[] SEC("license") = "Dual MIT/GPL";
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(sock_state, struct sock *sk, int old, int new)
 {
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (sk->sk_protocol != IPPROTO_TCP || is_birth(old, new))
 		return 0;
 	mark_handled(TWIN_STATE, ctx, sk, old << 8 | new);
 	state_changed(sk, old, new);
@@ -35,7 +35,7 @@ int BPF_PROG(sock_state_nested, struct sock *sk, int old, int new)
 {
 	__u32 base;
 
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (sk->sk_protocol != IPPROTO_TCP || is_birth(old, new))
 		return 0;
 	if (!was_handled(TWIN_STATE, sk, old << 8 | new, &base))
 		state_changed(sk, old, new);

@@ -11,7 +11,7 @@ static __always_inline void port_state(struct sock *sk, int old, int new)
 	struct life *life;
 	__u64 now;
 
-	if (sk->sk_protocol != IPPROTO_TCP)
+	if (sk->sk_protocol != IPPROTO_TCP || is_birth(old, new))
 		return;
 	if (new == TCP_SYN_SENT) { /* inet_hash_connect() comes next */
 		now = bpf_ktime_get_boot_ns();

@@ -30,6 +30,13 @@ static __always_inline __u64 new_id(struct sock *sk)
 	return by_address ? (__u64)address_of(sk) : bpf_get_socket_cookie(sk);
 }
 
+/* A listener's child has its parent's cookie when it enters its first state, and gets its own
+ * right after (inet_csk_clone_lock; not so in 6.18): that state is nobody's. */
+static __always_inline bool is_birth(int old, int new)
+{
+	return old == TCP_LISTEN && new == TCP_SYN_RECV;
+}
+
 static __always_inline bool is_mapped(const __u8 *addr)
 {
 	const __u32 *word = (const __u32 *)addr;

@@ -36,6 +36,18 @@ func (p *process) terminal() (master *os.File) {
 	return master
 }
 
+// shown reads the terminal until it has shown something so often.
+func (p *process) shown(master *os.File, times int, what string) (text string) {
+	p.t.Helper()
+	buf := make([]byte, 4096)
+	p.until(what+" is shown", func() bool {
+		n, _ := master.Read(buf)
+		text += string(buf[:n])
+		return strings.Count(text, what) >= times
+	})
+	return text
+}
+
 func TestColour(t *testing.T) {
 	for env, want := range map[string]bool{"NO_COLOR=": true, "NO_COLOR=1": false} {
 		t.Run(env, func(t *testing.T) {
@@ -45,13 +57,7 @@ func TestColour(t *testing.T) {
 			master := p.terminal()
 			p.start().waitTracing()
 			c.do("storm", 1)
-			var shown string
-			buf := make([]byte, 4096)
-			p.until("a release is shown", func() bool {
-				n, _ := master.Read(buf)
-				shown += string(buf[:n])
-				return strings.Contains(shown, "release")
-			})
+			shown := p.shown(master, 1, "release")
 			p.interrupt()
 			if got := strings.Contains(shown, "\x1b["); got != want {
 				t.Errorf("colour is %v, want %v: %q", got, want, shown)
@@ -70,6 +76,7 @@ func TestTerminalGone(t *testing.T) {
 	opened := c.do("open", 3)
 	c.do("close")
 	p.waitLines("x.jsonl", 3, `"type":"release"`)
+	p.shown(master, 3, "release") // no row is on its way that would fail
 	master.Close()
 	<-p.exited
 	c.wantLifetimes(whole(t, readFile(t, p.path("x.jsonl"))), opened)

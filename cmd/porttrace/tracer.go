@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"porttrace/internal/diagnose"
@@ -184,6 +185,9 @@ func (t *tracer) sinks() []pipeline.Sink {
 			States:   t.config.States,
 			Location: t.env.now().Location(),
 		}))
+		if f, isFile := t.env.stdout.(*os.File); isFile && isTerminal {
+			sinks = append(sinks, hangup{f})
+		}
 	}
 	return sinks
 }
