@@ -238,7 +238,10 @@ static __always_inline void read_socket(struct hold *h, struct sock *sk, bool bt
 
 static __always_inline bool wants_port(__u16 port)
 {
-	return !filter_ports || ports[port >> 6] & (1ULL << (port & 63));
+	__u32 word = port >> 6;
+
+	barrier_var(word); /* verifiers before 6.18 lose sight of its bound on some ways here */
+	return !filter_ports || ports[word & 1023] & (1ULL << (port & 63));
 }
 
 static __always_inline bool wants_proto(__u32 proto)
