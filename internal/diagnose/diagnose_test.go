@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,9 @@ func TestAllReserved(t *testing.T) {
 	s.fail(1, connectTo(server, "app"), lifetime.RangeReserved, func(f *lifetime.FailureInfo) { f.InUse, f.Usable = 0, 0 })
 	s.wait(6 * time.Second)
 	s.want(Exhausted, RangeCut, "")
+	if remedy := s.e.Findings()[0].Remedy; strings.Contains(remedy, "TIME_WAIT") {
+		t.Errorf("nothing is in TIME_WAIT, and the remedy is %q", remedy)
+	}
 }
 
 func TestSearchCliff(t *testing.T) {

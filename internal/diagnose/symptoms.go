@@ -146,7 +146,7 @@ func (p *place) keepsFrom(other *place) bool {
 // firstAid is what gets a place going at once.
 func (c *court) firstAid(p *place) string {
 	what := "restarting what holds the most ports frees them"
-	if 2*c.waiting(p) >= p.inUse() {
+	if waiting := c.waiting(p); waiting > 0 && 2*waiting >= p.inUse() {
 		what = "what is in TIME_WAIT comes back within a minute, if fewer connections are made"
 	}
 	return "see what it points to; to get going at once: " + what +
