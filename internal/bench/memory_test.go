@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"testing"
+
+	"porttrace/internal/testutil/need"
 )
 
 func TestKilobytes(t *testing.T) {
@@ -49,9 +51,7 @@ kmalloc-8              2    512      8  512    1 : tunables    0    0    0
 }
 
 func TestMemoryOfThisProcess(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("reading /proc/slabinfo needs root")
-	}
+	need.Root(t, "/proc/slabinfo is read")
 	m, err := memoryOf(os.Getpid())
 	if err != nil || m.resident == 0 || m.slab == 0 || m.maps != 0 {
 		t.Errorf("memoryOf = %+v, %v; want a resident set, slab and no maps", m, err)

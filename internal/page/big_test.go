@@ -9,9 +9,6 @@ import (
 // A million lifetimes must give a page of a few megabytes. PORTTRACE_PAGE=FILE keeps it, to be
 // looked at.
 func TestMillionLifetimes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	c := New(Options{})
 	w := newWorkload(c)
 	incident(w, 1_000_003)

@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"porttrace/internal/lifetime"
+
+	"porttrace/internal/testutil/need"
 )
 
 // frames packs n batches of lines, each flushed, and returns what came of each frame.
@@ -104,9 +106,7 @@ func TestIdleFrameEnds(t *testing.T) {
 // What a crash leaves is of use to the tool everybody has.
 func TestZstdToolReadsACrashedRecording(t *testing.T) {
 	tool, err := exec.LookPath("zstd")
-	if err != nil {
-		t.Skip("needs zstd")
-	}
+	need.That(t, err == nil, "zstd (Debian package zstd)")
 	packed, lines := frames(t, 60, func(*frame) {})
 	last := packed[len(packed)-1]
 	cut := append(bytes.Join(packed[:len(packed)-1], nil), last[:len(last)/2]...)
