@@ -44,7 +44,7 @@ func BenchmarkReport(b *testing.B) {
 // has none either: go test -bench Memory -benchtime 1x.
 func BenchmarkMemory(b *testing.B) {
 	const (
-		records = 4_000_000
+		records = 20_000_000 // ten million lifetimes
 		atMost  = 192 << 20
 	)
 	for b.Loop() {
