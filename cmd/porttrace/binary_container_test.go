@@ -48,7 +48,7 @@ const (
 // and a process, mount and perhaps cgroup namespace of its own.
 func (p *process) contained(in container) *process {
 	p.t.Helper()
-	own := testutil.NewCgroup(p.t, fmt.Sprintf("porttrace-test-container-%d", os.Getpid()))
+	own := testutil.NewCgroup(p.t, "porttrace-test-container-*")
 	dir, err := os.Open(own.Dir)
 	if err != nil {
 		p.t.Fatal(err)

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -152,7 +151,7 @@ func besides(t *testing.T, programs []foreign, such func(attachment) bool, run f
 		}
 		t.Run(way.name, func(t *testing.T) {
 			testutil.NeedBPF(t)
-			own := testutil.NewCgroup(t, fmt.Sprintf("porttrace-test-foreign-%d", os.Getpid()))
+			own := testutil.NewCgroup(t, "porttrace-test-foreign-*")
 			t.Cleanup(own.Enter(t)) // sockets are of the cgroup that they are made in
 			p := tcpSite(t, v4)
 			dir := own.Dir

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -166,7 +165,7 @@ func TestAnswersOfAnotherSurvive(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			testutil.NeedBPF(t)
 			bare := conduct(t, marked, "2")
-			own := testutil.NewCgroup(t, fmt.Sprintf("porttrace-test-sockops-%d", os.Getpid()))
+			own := testutil.NewCgroup(t, "porttrace-test-sockops-*")
 			t.Cleanup(own.Enter(t))
 			dir := own.Dir
 			if way.root {

@@ -106,7 +106,10 @@ func (r *rig) closePeers(conns []*subject) {
 // checkFinWait2 checks the time between our close and the peer's to a few jiffies.
 func (r *rig) checkFinWait2(c *subject, got *told) {
 	r.t.Helper()
-	began := got.Assigned + ktime.Wall(got.States[event.SynSent]+got.States[event.Established]+got.States[event.FinWait1])
+	began := got.Assigned
+	for _, s := range []event.State{event.Bound, event.SynSent, event.Established, event.FinWait1} {
+		began += ktime.Wall(got.States[s])
+	}
 	r.checkSpent(got, event.FinWait2, c.peerEnded[0].Sub(began), c.peerEnded[1].Sub(began))
 }
 

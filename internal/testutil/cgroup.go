@@ -18,7 +18,8 @@ type Cgroup struct {
 	Dir  string // a folder that leads there
 }
 
-// NewCgroup makes a cgroup. It needs root.
+// NewCgroup makes a cgroup of this name, in which a * stands for what no other has. It
+// needs root.
 func NewCgroup(t testing.TB, name string) Cgroup {
 	t.Helper()
 	need.Root(t, "a cgroup of its own")
@@ -27,7 +28,12 @@ func NewCgroup(t testing.TB, name string) Cgroup {
 		t.Fatalf("making a cgroup: %v", err)
 	}
 	dir := filepath.Join(root, name)
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if strings.Contains(name, "*") {
+		dir, err = os.MkdirTemp(root, name)
+	} else {
+		err = os.Mkdir(dir, 0o755)
+	}
+	if err != nil {
 		t.Fatalf("making a cgroup: %v", err)
 	}
 	t.Cleanup(func() {
@@ -35,7 +41,7 @@ func NewCgroup(t testing.TB, name string) Cgroup {
 			t.Errorf("removing a cgroup: %v", err)
 		}
 	})
-	return Cgroup{"/" + name, dir}
+	return Cgroup{"/" + filepath.Base(dir), dir}
 }
 
 // Add moves a process into the cgroup, 0 this one.

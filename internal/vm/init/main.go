@@ -40,6 +40,9 @@ func run(out *bufio.Writer) error {
 	if err := raiseLoopback(); err != nil {
 		return err
 	}
+	if err := raiseFiles(); err != nil {
+		return err
+	}
 	o, err := readOrders()
 	if err != nil {
 		return err
@@ -110,6 +113,16 @@ func loadModule(name string) error {
 	}
 	if err := unix.FinitModule(int(f.Fd()), "", flags); err != nil {
 		return fmt.Errorf("loading the module %s: %w", name, err)
+	}
+	return nil
+}
+
+// raiseFiles lets programs open as many files as they may where systemd is init: the
+// kernel's own limit is 4,096.
+func raiseFiles() error {
+	limit := unix.Rlimit{Cur: 1 << 19, Max: 1 << 19}
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		return fmt.Errorf("raising the limit of open files: %w", err)
 	}
 	return nil
 }
