@@ -142,39 +142,49 @@ func attachTo(t *testing.T, dir string, p *ebpf.Program, at ebpf.AttachType, fla
 	})
 }
 
-// besides runs a scenario with these programs of others attached in every such way.
+// besides runs a scenario with these programs of others attached in every such way. Those
+// who come after us meet one trace.
 func besides(t *testing.T, programs []foreign, such func(attachment) bool, run func(t *testing.T, p *site, tr *trace)) {
 	t.Helper()
+	testutil.NeedBPF(t)
+	var latecomers []attachment
 	for _, way := range attachments {
-		if !such(way) {
-			continue
+		switch {
+		case !such(way):
+		case way.first:
+			t.Run(way.name, func(t *testing.T) {
+				p := beside(t, programs, way)
+				run(t, p, start(t, withStates()))
+			})
+		default:
+			latecomers = append(latecomers, way)
 		}
+	}
+	if len(latecomers) == 0 {
+		return
+	}
+	tr := start(t, withStates())
+	for _, way := range latecomers {
 		t.Run(way.name, func(t *testing.T) {
-			testutil.NeedBPF(t)
-			own := testutil.NewCgroup(t, "porttrace-test-foreign-*")
-			t.Cleanup(own.Enter(t)) // sockets are of the cgroup that they are made in
-			p := tcpSite(t, v4)
-			dir := own.Dir
-			if way.root {
-				dir = filepath.Dir(own.Dir)
-			}
-			attachAll := func() {
-				for _, f := range programs {
-					attachTo(t, dir, f.load(t), f.at, way.flags)
-				}
-			}
-			if way.first {
-				attachAll()
-			}
-			options := withStates()
-			options.NetNS = p.ns.Inode
-			tr := start(t, options)
-			if !way.first {
-				attachAll()
-			}
-			run(t, p, tr)
+			run(t, beside(t, programs, way), tr.with(t))
 		})
 	}
+}
+
+// beside is a site in a cgroup of its own, beside programs of others.
+func beside(t *testing.T, programs []foreign, way attachment) *site {
+	t.Helper()
+	own := testutil.NewCgroup(t, "porttrace-test-foreign-*")
+	t.Cleanup(own.Enter(t)) // sockets are of the cgroup that they are made in
+	p := tcpSite(t, v4)
+	dir := own.Dir
+	if way.root {
+		dir = filepath.Dir(own.Dir)
+	}
+	for _, f := range programs {
+		attachTo(t, dir, f.load(t), f.at, way.flags)
+	}
+	return p
 }
 
 // seesRefusals says whether this kernel and hook set tell us that a program that ran

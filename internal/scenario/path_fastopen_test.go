@@ -71,28 +71,19 @@ func (p *site) joinedRead(c *sock) conn {
 }
 
 func TestTCPFastOpen(t *testing.T) {
-	for _, w := range []way{
+	walkAll(t, []way{
 		{"MSG_FASTOPEN", event.Connect, event.Established, connectFastSend, false},
 		{"deferred", event.Connect, event.Established, connectDeferredWrite, true},
 		{"without a cookie", event.Connect, event.Established, connectFastNoCookie, true},
-	} {
-		t.Run(w.name, func(t *testing.T) {
-			inFamilies(t, func(t *testing.T, addr netip.Addr) {
-				p := fastSite(t, addr)
-				tr := start(t, withStates())
-				walk(t, tr, p, w)
-				tr.stop()
-			})
-		})
-	}
+	}, inet, fastSite)
 }
 
 // The port is held from connect() on, though the SYN leaves with the first write.
 func TestTCPFastOpenAssignedAtConnect(t *testing.T) {
+	all := start(t, withStates())
 	inFamilies(t, func(t *testing.T, addr netip.Addr) {
 		lockThread(t)
-		p := fastSite(t, addr)
-		tr := start(t, withStates())
+		p, tr := fastSite(t, addr), all.with(t)
 		var waiting []*sock
 		for range crowd {
 			waiting = append(waiting, connectDeferred(p))
@@ -118,10 +109,10 @@ func TestTCPFastOpenAssignedAtConnect(t *testing.T) {
 
 // Closed without a write no SYN ever leaves: the hold was there all the same.
 func TestTCPFastOpenNeverWritten(t *testing.T) {
+	all := start(t, withStates())
 	inFamilies(t, func(t *testing.T, addr netip.Addr) {
 		lockThread(t)
-		p := fastSite(t, addr)
-		tr := start(t, withStates())
+		p, tr := fastSite(t, addr), all.with(t)
 		var waiting []*sock
 		var wants []want
 		for range crowd {

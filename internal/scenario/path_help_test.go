@@ -28,16 +28,19 @@ const serverPort = 7777
 // mapped is IPv4 through an IPv6 socket.
 var mapped = netip.MustParseAddr("::ffff:127.0.0.1")
 
-// inFamilies runs a scenario over IPv4, IPv6, and IPv4 through an IPv6 socket.
+// inFamilies runs a scenario in all of inet.
 func inFamilies(t *testing.T, run func(t *testing.T, addr netip.Addr)) {
 	t.Helper()
-	inThese(t, []family{{"v4", v4}, {"v6", v6}, {"mapped", mapped}}, run)
+	inThese(t, inet, run)
 }
 
 type family struct {
 	name string
 	addr netip.Addr
 }
+
+// inet are IPv4, IPv6, and IPv4 through an IPv6 socket.
+var inet = []family{{"v4", v4}, {"v6", v6}, {"mapped", mapped}}
 
 func inThese(t *testing.T, families []family, run func(t *testing.T, addr netip.Addr)) {
 	t.Helper()
@@ -60,8 +63,7 @@ func withStates() probe.Options {
 	return o
 }
 
-// site is a namespace with a server in it. Most tests make it before they begin to
-// trace: inodes are used again, and another program's namespace may have had it.
+// site is a namespace with a server in it.
 type site struct {
 	t    testing.TB
 	ns   *testutil.NetNS

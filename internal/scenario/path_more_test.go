@@ -145,10 +145,10 @@ func TestPortFilter(t *testing.T) {
 
 // connect(), disconnect, connect() again: two holds of one socket.
 func TestDisconnectAndConnect(t *testing.T) {
+	all := start(t, withStates())
 	inFamilies(t, func(t *testing.T, addr netip.Addr) {
 		lockThread(t)
-		p := tcpSite(t, addr)
-		tr := start(t, withStates())
+		p, tr := tcpSite(t, addr), all.with(t)
 		var first, second []want
 		var conns []conn
 		for range crowd {

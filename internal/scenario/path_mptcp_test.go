@@ -44,24 +44,16 @@ var mptcpWays = []way{
 
 // The port is a subflow's, which the kernel made; the owner is who asked for it.
 func TestMPTCP(t *testing.T) {
-	for _, w := range mptcpWays {
-		t.Run(w.name, func(t *testing.T) {
-			inFamilies(t, func(t *testing.T, addr netip.Addr) {
-				p := tcpSite(t, addr)
-				tr := start(t, withStates())
-				walk(t, tr, p, w)
-				tr.stop()
-			})
-		})
-	}
+	walkAll(t, mptcpWays, inet, tcpSite)
 }
 
 // Both ends speak MPTCP.
 func TestMPTCPBothEnds(t *testing.T) {
+	all := start(t, withStates())
 	inFamilies(t, func(t *testing.T, addr netip.Addr) {
 		lockThread(t)
+		tr := all.with(t)
 		p := &site{t: t, ns: testutil.NewNetNS(t), addr: addr, at: netip.AddrPortFrom(addr, serverPort)}
-		tr := start(t, withStates())
 		reachable(t, p.ns)
 		p.srv = mptcpSock(p)
 		p.srv.mustBind(p.at)

@@ -116,6 +116,7 @@ var keepers = []struct {
 
 // The hold lives until the last descriptor closes, and stays with who made it.
 func TestDescriptorShared(t *testing.T) {
+	all := start(t, withStates())
 	for _, w := range []way{
 		{"tcp bind", event.Bind, event.Bound, bindOnly, false},
 		{"tcp connect", event.Connect, event.CloseWait, connectHalfClosed, false},
@@ -125,9 +126,8 @@ func TestDescriptorShared(t *testing.T) {
 		for _, k := range keepers {
 			t.Run(w.name+" "+k.name, func(t *testing.T) {
 				lockThread(t)
-				p := tcpSite(t, v4)
+				p, tr := tcpSite(t, v4), all.with(t)
 				reachable(t, p.ns)
-				tr := start(t, withStates())
 				c := w.open(p)
 				wanted := wantOf(c, w.path, w.state)
 				born := tr.one("assign", in(p.ns, lifetime.Assign))

@@ -100,21 +100,27 @@ func listenOnly(p *site) conn {
 }
 
 func TestTCPPaths(t *testing.T) {
-	for _, w := range tcpWays {
+	walkAll(t, tcpWays, inet, tcpSite)
+}
+
+// walkAll takes every way at a site of its own, under one trace.
+func walkAll(t *testing.T, ways []way, families []family, place func(testing.TB, netip.Addr) *site) {
+	t.Helper()
+	tr := start(t, withStates())
+	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
-			inFamilies(t, func(t *testing.T, addr netip.Addr) {
-				p := tcpSite(t, addr)
-				tr := start(t, withStates())
-				walk(t, tr, p, w)
-				tr.stop()
+			inThese(t, families, func(t *testing.T, addr netip.Addr) {
+				walk(tr.with(t), place(t, addr), w)
 			})
 		})
 	}
+	tr.stop()
 }
 
 // walk takes a crowd of sockets through a way and out again, and compares what was
 // recorded with what was done and with the kernel's tables, while open and after.
-func walk(t *testing.T, tr *trace, p *site, w way) {
+func walk(tr *trace, p *site, w way) {
+	t := tr.t
 	t.Helper()
 	lockThread(t)
 	var conns []conn

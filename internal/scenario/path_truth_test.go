@@ -27,7 +27,7 @@ func await(t testing.TB, what string, ok func() bool) {
 // latest returns the last record of every hold of a namespace that is not over.
 func (tr *trace) latest(ns *testutil.NetNS) []told {
 	open := map[uint64]told{}
-	for _, r := range tr.all(func(r *told) bool { return r.ID != 0 && r.Hold.NetNS == ns.Inode }) {
+	for _, r := range tr.all(func(r *told) bool { return r.ID != 0 && in(ns, r.Type)(r) }) {
 		if r.Type == lifetime.Release {
 			delete(open, r.ID)
 		} else {

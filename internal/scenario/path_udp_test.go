@@ -38,8 +38,10 @@ var udpWays = []way{
 var udpFailedSends = []way{
 	{"EMSGSIZE", event.UDPSend, event.Bound, udpSendTooLong, true},
 	{"EDESTADDRREQ", event.UDPSend, event.Bound, udpSendWithoutAddress, true},
-	{"EINVAL", event.UDPSend, event.Bound, udpSendToPortZero, true},
 }
+
+// An IPv6 socket sends to port 0.
+var udpFailedSend4 = way{"EINVAL", event.UDPSend, event.Bound, udpSendToPortZero, true}
 
 func udpBind(p *site) conn {
 	c := udpSock(p.t, p.ns, p.addr)
@@ -122,41 +124,29 @@ func (s *sock) sendTo(to netip.AddrPort, n int, wanted error) {
 }
 
 func TestUDPPaths(t *testing.T) {
-	for _, w := range udpWays {
-		t.Run(w.name, func(t *testing.T) { walkUDP(t, w) })
-	}
+	walkAll(t, udpWays, inet, reachableUDPSite)
 }
 
 func TestUDPFailedSends(t *testing.T) {
-	for _, w := range udpFailedSends {
-		t.Run(w.name, func(t *testing.T) {
-			needFailedSends(t, testutil.Hooks(t))
-			walkUDP(t, w)
-		})
-	}
+	needFailedSends(t, testutil.Hooks(t))
+	walkAll(t, udpFailedSends, inet, reachableUDPSite)
+	walkAll(t, []way{udpFailedSend4}, inet[:1], reachableUDPSite)
 }
 
-func walkUDP(t *testing.T, w way) {
+// reachableUDPSite is a udpSite that looks reach: what UDP sockets are, only they tell.
+func reachableUDPSite(t testing.TB, addr netip.Addr) *site {
 	t.Helper()
-	families := []family{{"v4", v4}, {"v6", v6}, {"mapped", mapped}}
-	if w.name == "EINVAL" {
-		families = families[:1] // an IPv6 socket sends to port 0
-	}
-	inThese(t, families, func(t *testing.T, addr netip.Addr) {
-		p := udpSite(t, addr)
-		reachable(t, p.ns)
-		tr := start(t, withStates())
-		walk(t, tr, p, w)
-		tr.stop()
-	})
+	p := udpSite(t, addr)
+	reachable(t, p.ns)
+	return p
 }
 
 // A UDP socket that is connected and closed at once, quicker than any look.
 func TestUDPConnectAndClose(t *testing.T) {
+	all := start(t, everything())
 	inFamilies(t, func(t *testing.T, addr netip.Addr) {
 		lockThread(t)
-		p := udpSite(t, addr)
-		tr := start(t, everything())
+		p, tr := udpSite(t, addr), all.with(t)
 		var wants []want
 		for range crowd {
 			c := udpConnect(p)

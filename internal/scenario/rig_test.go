@@ -21,33 +21,30 @@ type rig struct {
 	srv   *sock
 	at    netip.AddrPort
 	clock ktime.Clock
-	born  ktime.Wall
 	late  time.Duration                 // how long peers wait before they close
 	last  map[netip.AddrPort]ktime.Wall // when the kernel's table last had it
 }
 
-// newRig adds a namespace to a trace. It lives as long as the trace, which tells
-// namespaces by inode number, and the kernel gives that of a dead one away again.
+// newRig adds a namespace to a trace. It lives as long as the trace: the range of the next
+// one with its inode number may not be known at once.
 func newRig(t *testing.T, tr *trace, addr netip.Addr) *rig {
 	t.Helper()
 	r := &rig{t: t, tr: tr, addr: addr, clock: ktime.NewClock(), last: map[netip.AddrPort]ktime.Wall{}}
-	r.born = r.now()
 	r.ns = testutil.NewNetNS(tr.t)
 	reachable(tr.t, r.ns)
 	r.srv, r.at = server(t, r.ns, addr)
 	return r
 }
 
-// in is in() for the namespace of the rig, and not for an earlier one whose inode
-// number it got.
+// in is in() for the namespace of the rig.
 func (r *rig) in(typ lifetime.Type, more ...func(*told) bool) func(*told) bool {
-	return in(r.ns, typ, append(more, func(got *told) bool { return got.Time >= r.born })...)
+	return in(r.ns, typ, more...)
 }
 
 // dump lists the last of what was recorded of the rig, for a failing test.
 func (r *rig) dump() string {
 	mine := r.tr.all(func(got *told) bool { return r.in(got.Type)(got) })
-	last := &trace{records: mine[max(0, len(mine)-3*crowd):]}
+	last := &trace{r.t, &tracer{records: mine[max(0, len(mine)-3*crowd):]}}
 	return last.dump()
 }
 

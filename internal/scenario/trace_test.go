@@ -30,10 +30,17 @@ type told struct {
 	lifetime.Hold // zero where the record has none
 }
 
-// trace is a running tracer: probe, tracker and pools as the program has them, with a
-// sink that remembers.
+// trace is a running tracer as a test, or a part of one, sees it.
 type trace struct {
-	t      *testing.T
+	t *testing.T
+	*tracer
+}
+
+// with is the trace for a part of the test.
+func (tr *trace) with(t *testing.T) *trace { return &trace{t, tr.tracer} }
+
+// tracer is probe, tracker and pools as the program has them, with a sink that remembers.
+type tracer struct {
 	probe  *probe.Probe
 	clock  ktime.Clock
 	ranges *pool.Ranges
@@ -94,7 +101,7 @@ func attach(t *testing.T, options probe.Options) *trace {
 	})
 	owners := owner.NewResolver()
 	t.Cleanup(func() { owners.Close() })
-	tr := &trace{t: t, probe: p, clock: ktime.NewClock(), ranges: pool.NewRanges(), done: make(chan error, 1)}
+	tr := &trace{t, &tracer{probe: p, clock: ktime.NewClock(), ranges: pool.NewRanges(), done: make(chan error, 1)}}
 	src := live.New(p, live.Options{
 		Clock: tr.clock, Owners: owners, States: options.States, NetNS: options.NetNS,
 		Corrected: func(c lifetime.Corrections, why live.Explanation) {
@@ -153,7 +160,8 @@ func (tr *trace) all(pick func(*told) bool) []told {
 	return found
 }
 
-// in picks the records of a type in a namespace that also match every further pick.
+// in picks the records of a type in a namespace, and not in an earlier one with its inode
+// number, that also match every further pick.
 func in(ns *testutil.NetNS, typ lifetime.Type, more ...func(*told) bool) func(*told) bool {
 	return func(r *told) bool {
 		here := r.Hold.NetNS == ns.Inode
@@ -163,7 +171,7 @@ func in(ns *testutil.NetNS, typ lifetime.Type, more ...func(*told) bool) func(*t
 		if r.Pool != nil {
 			here = r.Pool.NetNS == ns.Inode
 		}
-		if r.Type != typ || !here {
+		if r.Type != typ || !here || r.Time < ktime.Wall(ns.Born.UnixNano()) {
 			return false
 		}
 		for _, pick := range more {

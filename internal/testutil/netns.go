@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,7 @@ import (
 // ends or Destroy. A thread of its own lives in it.
 type NetNS struct {
 	Inode uint32
+	Born  time.Time // the inode number may have been another's before
 	work  chan func()
 	done  chan struct{}
 }
@@ -20,7 +22,7 @@ type NetNS struct {
 // NewNetNS makes a namespace. It needs root.
 func NewNetNS(t testing.TB) *NetNS {
 	t.Helper()
-	ns := &NetNS{work: make(chan func()), done: make(chan struct{})}
+	ns := &NetNS{Born: time.Now(), work: make(chan func()), done: make(chan struct{})}
 	ready := make(chan error)
 	go ns.live(ready)
 	if err := <-ready; err != nil {

@@ -141,7 +141,7 @@ func (l *lab) initramfs(name string, g *guest) (err error) {
 
 // program is the order to run a package's tests.
 func (g *guest) program(p suiteOf, file string) orders.Program {
-	args := []string{file, "-test.v=test2json", "-test.timeout=30m", "-test.paniconexit0"}
+	args := []string{file, "-test.v=test2json", "-test.timeout=60m", "-test.paniconexit0"}
 	if g.run != "" {
 		args = append(args, "-test.run="+g.run)
 	}
