@@ -73,7 +73,7 @@ func checkReplay(t *testing.T, name string, records []lifetime.Record) {
 	tracker := lifetime.NewTracker(ktime.Clock{}, owners, false, func(r *lifetime.Record) {
 		kept, hold := *r, *r.Hold
 		kept.Hold = &hold
-		hold.Owner.Cgroup = "" // no recorded one goes back into an event
+		hold.Owner.Place = lifetime.Interned[lifetime.Place]{} // no recorded one goes back into an event
 		got = append(got, kept)
 	})
 	for i := range records {

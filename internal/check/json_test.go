@@ -19,7 +19,7 @@ func TestWriteJSON(t *testing.T) {
 	port.Namespaces = []terminal.PortInNetNS{
 		{NetNS: 7, Lo: 1024, Hi: 2000, InRange: true, Holders: []lifetime.Hold{{
 			NetNS: 7, Proto: event.TCP, Port: 1433, Src: netip.IPv6Unspecified(), State: event.Listening,
-			Owner: lifetime.Owner{PID: 9, Comm: "\xff\"", UID: 0, Cgroup: "/"},
+			Owner: lifetime.Owner{PID: 9, Comm: "\xff\"", UID: 0, Place: lifetime.Intern(lifetime.Place{Cgroup: "/"})},
 		}}},
 		{NetNS: 8, Lo: 32768, Hi: 60999, Reserved: true},
 	}

@@ -10,27 +10,20 @@ import (
 	"porttrace/internal/ktime"
 )
 
-// Owner is who made the kernel assign a port, in people's terms. PID 0 means unknown.
-type Owner struct {
-	PID, TID, UID uint32
-	Comm          string // as the kernel keeps it, any bytes
-	Cgroup        string // path in the default hierarchy, "" unknown
-	Container     string // id, "" none or unknown
-}
-
 // Hold is one socket's ownership of one local port as it stands at a record's time.
 type Hold struct {
-	ID       uint64 // unique in a recording, from 1
-	NetNS    uint32 // inode
-	Proto    event.Proto
-	Port     uint16
-	Src      netip.Addr
-	Dst      netip.AddrPort // zero: unknown
-	Path     event.Path     // zero: unknown
-	Assigned ktime.Wall     // zero: unknown, before the trace began
-	Search   time.Duration  // how long the kernel searched for a port; negative: unknown
-	Owner    Owner
-	State    event.State
+	ID        uint64 // unique in a recording, from 1
+	NetNS     uint32 // inode
+	Proto     event.Proto
+	Path      event.Path // zero: unknown
+	State     event.State
+	Port      uint16
+	NetNSName Interned[string] // "" none or unknown
+	Src       netip.Addr
+	Dst       netip.AddrPort // zero: unknown
+	Assigned  ktime.Wall     // zero: unknown, before the trace began
+	Search    time.Duration  // how long the kernel searched for a port; negative: unknown
+	Owner     Owner
 	// States is the time spent in each state up to the record's time. It adds up to
 	// the record's HeldFor. For a hold of unknown beginning it counts from when the
 	// hold was first seen.
@@ -118,19 +111,20 @@ const (
 
 // FailureInfo is a port that could not be had.
 type FailureInfo struct {
-	NetNS   uint32
-	Proto   event.Proto
-	Path    event.Path
-	Src     netip.Addr
-	Dst     netip.AddrPort // zero: unknown
-	Owner   Owner
-	Errno   string // "EADDRNOTAVAIL", "EADDRINUSE" or "EAGAIN"
-	Cause   Cause
-	Port    uint16 // the port of a refused tuple, 0 where the kernel found none
-	RangeLo uint16 // IP_LOCAL_PORT_RANGE of the socket, 0 if none
-	RangeHi uint16
-	InUse   int // negative: unknown
-	Usable  int // negative: unknown
+	NetNS     uint32
+	NetNSName Interned[string] // "" none or unknown
+	Proto     event.Proto
+	Path      event.Path
+	Src       netip.Addr
+	Dst       netip.AddrPort // zero: unknown
+	Owner     Owner
+	Errno     string // "EADDRNOTAVAIL", "EADDRINUSE" or "EAGAIN"
+	Cause     Cause
+	Port      uint16 // the port of a refused tuple, 0 where the kernel found none
+	RangeLo   uint16 // IP_LOCAL_PORT_RANGE of the socket, 0 if none
+	RangeHi   uint16
+	InUse     int // negative: unknown
+	Usable    int // negative: unknown
 	// Searched: the kernel's own search for a port said so. Else it is only known that a
 	// socket which asked for a port has none. Not recorded.
 	Searched bool

@@ -17,16 +17,14 @@ const cacheLimit = 1 << 14
 // Resolver implements lifetime.Owners. It is not safe for concurrent use.
 type Resolver struct {
 	cgroups *cgroup.Paths // nil: unknown
-	known   map[uint64]place
+	known   map[uint64]lifetime.Interned[lifetime.Place]
 	comms   map[event.Comm]string
 }
-
-type place struct{ cgroup, container string }
 
 // NewResolver returns a resolver. Without a cgroup v2 mount that can be asked, paths
 // and containers stay unknown.
 func NewResolver() *Resolver {
-	r := &Resolver{known: map[uint64]place{}, comms: map[event.Comm]string{}}
+	r := &Resolver{known: map[uint64]lifetime.Interned[lifetime.Place]{}, comms: map[event.Comm]string{}}
 	if paths, err := cgroup.OpenPaths(); err == nil {
 		r.cgroups = paths
 	}
@@ -51,20 +49,19 @@ func (r *Resolver) Describe(o event.Owner) lifetime.Owner {
 	p := r.place(o.Cgroup)
 	return lifetime.Owner{
 		PID: o.PID, TID: o.TID, UID: o.UID,
-		Comm:      r.comm(o.Comm),
-		Cgroup:    p.cgroup,
-		Container: p.container,
+		Comm:  r.comm(o.Comm),
+		Place: p,
 	}
 }
 
-func (r *Resolver) place(id uint64) place {
+func (r *Resolver) place(id uint64) lifetime.Interned[lifetime.Place] {
 	if p, ok := r.known[id]; ok {
 		return p
 	}
-	var p place
+	var p lifetime.Interned[lifetime.Place]
 	if r.cgroups != nil {
 		if path, ok := r.cgroups.Path(id); ok {
-			p = place{path, container(path)}
+			p = lifetime.Intern(lifetime.Place{Cgroup: path, Container: container(path)})
 		}
 	}
 	if len(r.known) >= cacheLimit {

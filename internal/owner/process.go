@@ -16,8 +16,8 @@ func OfProcess(pid uint32) lifetime.Owner {
 		o.Comm = strings.TrimSuffix(string(comm), "\n")
 	}
 	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid)); err == nil {
-		o.Cgroup = unified(string(text))
-		o.Container = container(o.Cgroup)
+		path := unified(string(text))
+		o.Place = lifetime.Intern(lifetime.Place{Cgroup: path, Container: container(path)})
 	}
 	return o
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"porttrace/internal/lifetime"
 )
 
 func TestOfProcess(t *testing.T) {
@@ -15,7 +17,7 @@ func TestOfProcess(t *testing.T) {
 	if got.PID != uint32(os.Getpid()) || got.Comm != strings.TrimSuffix(string(comm), "\n") {
 		t.Errorf("of this process: %+v", got)
 	}
-	if got := OfProcess(1 << 30); got.PID != 1<<30 || got.Comm != "" || got.Cgroup != "" {
+	if got := OfProcess(1 << 30); got.PID != 1<<30 || got.Comm != "" || got.Place.Value() != (lifetime.Place{}) {
 		t.Errorf("of none: %+v", got)
 	}
 }

@@ -150,7 +150,8 @@ func ownerName(o *lifetime.Owner) string {
 	if o.PID == 0 {
 		return text(o.Comm)
 	}
-	id := processID{cgroup: o.Cgroup, container: o.Container}
+	place := o.Place.Value()
+	id := processID{cgroup: place.Cgroup, container: place.Container}
 	name := fmt.Sprintf("%s, pid %d", text(o.Comm), o.PID)
 	if where := id.where(); where != "" {
 		name += ", " + where

@@ -70,7 +70,8 @@ func newTables() tables {
 func (t *tables) process(host string, o *lifetime.Owner) uint16 {
 	id := processID{host: host}
 	if o.PID != 0 {
-		id = processID{host, o.Comm, o.Cgroup, o.Container, o.UID, true}
+		place := o.Place.Value()
+		id = processID{host, o.Comm, place.Cgroup, place.Container, o.UID, true}
 	}
 	n, ok := t.numbers[id]
 	if !ok {

@@ -139,7 +139,7 @@ func (d *decoder) failure() (*lifetime.Record, error) {
 			}
 		}
 	}
-	info.NetNS, info.Proto, info.Src = t.netns, t.proto, t.src
+	info.NetNS, info.NetNSName, info.Proto, info.Src = t.netns, lifetime.Intern(t.name), t.proto, t.src
 	info.Dst = netip.AddrPortFrom(t.dst, t.dstPort)
 	var err error
 	info.Owner, err = o.known()

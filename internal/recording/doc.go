@@ -13,6 +13,9 @@
 // Hold.State of a release record is the one of no time in "states", else the furthest
 // one there.
 //
+// What came with later versions, most of what is known of an owner, is left out of a line
+// where it is unknown, rather than null; so recordings from before read as they did.
+//
 // Strings come from the kernel and from other people's programs: any bytes. They are
 // written so that each line is plain JSON without raw control characters (C0, DEL, C1,
 // U+2028 and U+2029 are escaped). A byte that is no part of valid UTF-8 is written as

@@ -56,7 +56,7 @@ func appendHold(dst []byte, at string, r *lifetime.Record) []byte {
 	h := r.Hold
 	dst = append(dst, at...)
 	dst = appendKnown(dst, `,"id":`, h.ID)
-	dst = appendKnown(dst, `,"netns":`, uint64(h.NetNS))
+	dst = appendNetNS(dst, h.NetNS, h.NetNSName)
 	dst = appendProto(dst, `,"proto":`, h.Proto)
 	dst = appendKnown(dst, `,"port":`, uint64(h.Port))
 	dst = appendPeers(dst, h.Src, h.Dst)
@@ -66,6 +66,11 @@ func appendHold(dst []byte, at string, r *lifetime.Record) []byte {
 		dst = appendCount(dst, `,"search_ns":`, int64(h.Search))
 	}
 	return appendOwner(dst, &h.Owner)
+}
+
+func appendNetNS(dst []byte, inode uint32, name lifetime.Interned[string]) []byte {
+	dst = appendKnown(dst, `,"netns":`, uint64(inode))
+	return appendIfKnown(dst, `,"netns_name":`, name.Value())
 }
 
 func appendPeers(dst []byte, src netip.Addr, to netip.AddrPort) []byte {
@@ -82,8 +87,26 @@ func appendOwner(dst []byte, o *lifetime.Owner) []byte {
 	dst = appendKnown(dst, `,"tid":`, uint64(o.TID))
 	dst = appendText(dst, `,"comm":`, o.Comm)
 	dst = appendUint(dst, `,"uid":`, uint64(o.UID)) // 0 is root
-	dst = appendText(dst, `,"cgroup":`, o.Cgroup)
-	return appendText(dst, `,"container":`, o.Container)
+	dst = appendPlace(dst, o.Place.Value())
+	program := o.Program.Value()
+	dst = appendIfKnown(dst, `,"exe":`, program.Exe)
+	dst = appendIfKnown(dst, `,"cmdline":`, program.Cmdline)
+	return appendIfKnown(dst, `,"user":`, o.User.Value())
+}
+
+// appendPlace writes the fields that came with later versions only where they are known:
+// most owners are in no pod.
+func appendPlace(dst []byte, p lifetime.Place) []byte {
+	dst = appendText(dst, `,"cgroup":`, p.Cgroup)
+	dst = appendText(dst, `,"container":`, p.Container)
+	dst = appendIfKnown(dst, `,"unit":`, p.Unit)
+	dst = appendIfKnown(dst, `,"user_unit":`, p.UserUnit)
+	dst = appendIfKnown(dst, `,"runtime":`, p.Runtime)
+	dst = appendIfKnown(dst, `,"container_name":`, p.ContainerName)
+	dst = appendIfKnown(dst, `,"pod":`, p.Pod)
+	dst = appendIfKnown(dst, `,"pod_namespace":`, p.PodNamespace)
+	dst = appendIfKnown(dst, `,"pod_uid":`, p.PodUID)
+	return appendIfKnown(dst, `,"qos":`, p.QoS)
 }
 
 // appendStates writes held_ns and states: those with any time, and the present one.
@@ -142,7 +165,7 @@ func appendRange(dst []byte, key string, lo, hi uint16) []byte {
 }
 
 func appendFailure(dst []byte, f *lifetime.FailureInfo) []byte {
-	dst = appendKnown(dst, `,"netns":`, uint64(f.NetNS))
+	dst = appendNetNS(dst, f.NetNS, f.NetNSName)
 	dst = appendProto(dst, `,"proto":`, f.Proto)
 	dst = appendPath(dst, `,"path":`, f.Path)
 	if f.Port != 0 {

@@ -30,7 +30,8 @@ type ownerObject struct {
 }
 
 func ownerOf(o *lifetime.Owner) ownerObject {
-	return ownerObject{number32(o.PID), number32(o.TID), name(o.Comm), uidOf(o.PID, o.UID), name(o.Cgroup), name(o.Container)}
+	place := o.Place.Value()
+	return ownerObject{number32(o.PID), number32(o.TID), name(o.Comm), uidOf(o.PID, o.UID), name(place.Cgroup), name(place.Container)}
 }
 
 // uidOf is null where the process is: 0 is root.

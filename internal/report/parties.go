@@ -18,7 +18,7 @@ type Process struct {
 }
 
 func processOf(host string, o *lifetime.Owner) Process {
-	return Process{host, o.PID, o.UID, o.Comm, o.Container}
+	return Process{host, o.PID, o.UID, o.Comm, o.Place.Value().Container}
 }
 
 func (p Process) compare(q Process) int {

@@ -223,7 +223,7 @@ func (s *session) count(l *holding, t Tally) {
 func (s *session) owner(o *lifetime.Owner, t Tally) {
 	out := &s.c.out
 	out.processes.at(processOf(s.host.name, o)).add(t)
-	out.programs.at(Program{s.host.name, o.Comm, o.Container}).add(t)
+	out.programs.at(Program{s.host.name, o.Comm, o.Place.Value().Container}).add(t)
 }
 
 func (s *session) fail(r *lifetime.Record) {

@@ -50,10 +50,10 @@ func (t *text) finding(f *Found) {
 	}
 	if o := f.Culprit; o != nil {
 		culprit := terminal.Owner(o)
-		if o.Container != "" {
-			culprit += ", container " + terminal.Container(o.Container)
-		} else if o.Cgroup != "" {
-			culprit += ", " + terminal.EscapeText(o.Cgroup)
+		if place := o.Place.Value(); place.Container != "" {
+			culprit += ", container " + terminal.Container(place.Container)
+		} else if place.Cgroup != "" {
+			culprit += ", " + terminal.EscapeText(place.Cgroup)
 		}
 		line("culprit", culprit)
 	}

@@ -25,7 +25,7 @@ func hold(in states, edit ...func(*lifetime.Hold)) *lifetime.Hold {
 		ID: 1, NetNS: 4026531840, Proto: event.TCP, Port: 60568, Path: event.Connect,
 		Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddrPort("10.0.0.5:443"),
 		Assigned: epoch, Search: 3 * time.Microsecond,
-		Owner: lifetime.Owner{PID: 1234, TID: 1234, UID: 1000, Comm: "curl", Cgroup: "/user.slice"},
+		Owner: lifetime.Owner{PID: 1234, TID: 1234, UID: 1000, Comm: "curl", Place: lifetime.Intern(lifetime.Place{Cgroup: "/user.slice"})},
 	}
 	for s, d := range in {
 		h.States[s] = d
@@ -64,7 +64,7 @@ func nobody(h *lifetime.Hold) { h.Owner = lifetime.Owner{} }
 func inContainer(h *lifetime.Hold) {
 	h.NetNS = 4026532999
 	h.Owner.UID = 65534
-	h.Owner.Container = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	h.Owner.Place = lifetime.Intern(lifetime.Place{Cgroup: "/user.slice", Container: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"})
 }
 
 func ipv6(h *lifetime.Hold) {

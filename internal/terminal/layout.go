@@ -175,7 +175,7 @@ func (t *Table) cell(id columnID, v *view) {
 			t.buf = strconv.AppendUint(t.buf, uint64(v.owner.UID), 10)
 		}
 	case colContainer:
-		t.buf, width = appendContainer(t.buf, v.owner.Container)
+		t.buf, width = appendContainer(t.buf, v.owner.Place.Value().Container)
 	case colNetNS:
 		t.buf = appendNumber(t.buf, v.netns)
 	case colSrc:
