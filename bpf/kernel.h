@@ -281,10 +281,13 @@ struct socket {
 };
 
 /* the owner, read here where the helpers are not offered (sockops) or where the
- * task is not the current one (iter/task_file) */
+ * task is not the current one (iter/task_file); a process is as old as its first thread,
+ * also when another one of it calls exec (de_thread) */
 struct task_struct {
 	int pid;
 	int tgid;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
 	struct css_set *cgroups;

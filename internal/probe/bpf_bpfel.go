@@ -109,13 +109,13 @@ type bpfListener struct {
 }
 
 type bpfOwner struct {
-	_      structs.HostLayout
-	Cgroup uint64
-	Pid    uint32
-	Tid    uint32
-	Uid    uint32
-	Pad    uint32
-	Comm   [16]uint8
+	_       structs.HostLayout
+	Cgroup  uint64
+	Pid     uint32
+	Tid     uint32
+	Uid     uint32
+	Started uint32
+	Comm    [16]uint8
 }
 
 type bpfScratch struct {
