@@ -3,9 +3,6 @@
 package owner
 
 import (
-	"path"
-	"strings"
-
 	"porttrace/internal/cgroup"
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
@@ -61,7 +58,7 @@ func (r *Resolver) place(id uint64) lifetime.Interned[lifetime.Place] {
 	var p lifetime.Interned[lifetime.Place]
 	if r.cgroups != nil {
 		if path, ok := r.cgroups.Path(id); ok {
-			p = lifetime.Intern(lifetime.Place{Cgroup: path, Container: container(path)})
+			p = lifetime.Intern(placeOf(path))
 		}
 	}
 	if len(r.known) >= cacheLimit {
@@ -81,21 +78,4 @@ func (r *Resolver) comm(c event.Comm) string {
 	s := c.String()
 	r.comms[c] = s
 	return s
-}
-
-// container finds the id that container runtimes put into cgroup paths: 64 hexadecimal
-// digits, alone (docker with cgroupfs) or between a runtime's prefix and ".scope"
-// (docker-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope, libpod-<id>.scope), or
-// after the runtime's name and a colon (a systemd path given to a cgroupfs driver).
-func container(cgroup string) string {
-	for dir := cgroup; dir != "/" && dir != "."; dir = path.Dir(dir) {
-		base := strings.TrimSuffix(path.Base(dir), ".scope")
-		if i := strings.LastIndexAny(base, "-:"); i >= 0 {
-			base = base[i+1:]
-		}
-		if len(base) == 64 && strings.Trim(base, "0123456789abcdef") == "" {
-			return base
-		}
-	}
-	return ""
 }

@@ -1,59 +1,11 @@
 package owner
 
 import (
-	"strings"
 	"testing"
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
 )
-
-var id = strings.Repeat("0123456789abcdef", 4)
-
-func TestContainer(t *testing.T) {
-	pod := "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0f6f2c7e_54b2_4a11_9f7a_3e1a7d8b9c00.slice/"
-	for name, tc := range map[string]struct{ cgroup, want string }{
-		"docker, cgroupfs":              {"/docker/" + id, id},
-		"docker, systemd":               {"/system.slice/docker-" + id + ".scope", id},
-		"docker, a cgroup inside":       {"/system.slice/docker-" + id + ".scope/init.scope", id},
-		"docker in docker":              {"/docker/" + strings.Repeat("f", 64) + "/docker/" + id, id},
-		"podman, systemd":               {"/machine.slice/libpod-" + id + ".scope/container", id},
-		"podman, cgroupfs":              {"/libpod_parent/libpod-" + id, id},
-		"podman, rootless":              {"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + id + ".scope", id},
-		"nerdctl":                       {"/system.slice/nerdctl-" + id + ".scope", id},
-		"kubernetes, containerd":        {pod + "cri-containerd-" + id + ".scope", id},
-		"kubernetes, cri-o":             {pod + "crio-" + id + ".scope", id},
-		"kubernetes, docker":            {pod + "docker-" + id + ".scope", id},
-		"kubernetes, cgroupfs":          {"/kubepods/besteffort/pod0f6f2c7e-54b2-4a11-9f7a-3e1a7d8b9c00/" + id, id},
-		"kubernetes, path with colons":  {"/system.slice/containerd.service/kubepods-burstable-pod0f6f.slice:cri-containerd:" + id, id},
-		"the pod itself":                {strings.TrimSuffix(pod, "/"), ""},
-		"root":                          {"/", ""},
-		"unknown":                       {"", ""},
-		"a service":                     {"/system.slice/nginx.service", ""},
-		"a session":                     {"/user.slice/user-0.slice/session-3.scope", ""},
-		"63 digits":                     {"/docker/" + id[1:], ""},
-		"65 digits":                     {"/docker/" + id + "0", ""},
-		"capitals":                      {"/docker/" + strings.ToUpper(id), ""},
-		"not hexadecimal":               {"/docker/" + strings.Repeat("g", 64), ""},
-		"outside of the hierarchy seen": {"/../docker/" + id, id},
-	} {
-		if got := container(tc.cgroup); got != tc.want {
-			t.Errorf("%s: %s: got %q, want %q", name, tc.cgroup, got, tc.want)
-		}
-	}
-}
-
-func FuzzContainer(f *testing.F) {
-	f.Add("/docker/" + id)
-	f.Add("//..//-.scope")
-	f.Add("relative/-" + id + ".scope/x")
-	f.Fuzz(func(t *testing.T, cgroup string) {
-		got := container(cgroup)
-		if got != "" && (len(got) != 64 || !strings.Contains(cgroup, got)) {
-			t.Errorf("%q has no container %q", cgroup, got)
-		}
-	})
-}
 
 // without asks no cgroup hierarchy.
 func without() *Resolver {

@@ -17,7 +17,7 @@ func OfProcess(pid uint32) lifetime.Owner {
 	}
 	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid)); err == nil {
 		path := unified(string(text))
-		o.Place = lifetime.Intern(lifetime.Place{Cgroup: path, Container: container(path)})
+		o.Place = lifetime.Intern(placeOf(path))
 	}
 	return o
 }
