@@ -19,9 +19,9 @@ import (
 // not safe for concurrent use. What it remembers is bounded, however many processes,
 // cgroups and namespaces come and go.
 type Resolver struct {
-	cgroups  *cgroup.Paths // nil: unknown
-	gone     func(id uint64) (path string, ok bool)
-	version1 bool // the host has hierarchies of cgroup v1
+	cgroups  *cgroup.Paths                          // nil: unknown
+	gone     func(id uint64) (path string, ok bool) // nil: nobody knows
+	version1 bool                                   // the host has hierarchies of cgroup v1
 	onlooker onlooker
 	names    names
 	users    users
@@ -65,6 +65,10 @@ func NewResolver() *Resolver {
 	return r
 }
 
+// AskGone lets the resolver ask for the paths of cgroups that it finds gone: those that are
+// removed right after the process in them has had its port.
+func (r *Resolver) AskGone(path func(id uint64) (string, bool)) { r.gone = path }
+
 // Close frees what the resolver holds open.
 func (r *Resolver) Close() error {
 	if r.cgroups == nil {
@@ -74,7 +78,8 @@ func (r *Resolver) Close() error {
 }
 
 // Describe implements lifetime.Owners. The cgroup is the one at the time the port was
-// assigned, looked up by its id: it is found also when the process is gone. What the process
+// assigned, looked up by its id: it is found also when the process is gone, and, where
+// somebody was asked to watch, the cgroup, too. What the process
 // runs is known if it still lives when it is met for the first time.
 func (r *Resolver) Describe(o event.Owner) lifetime.Owner {
 	if o.PID == 0 {

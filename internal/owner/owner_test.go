@@ -113,9 +113,9 @@ func TestOwnerSurvives(t *testing.T) {
 // A million processes, each in a cgroup, a namespace and with a name of its own.
 func TestMillionProcesses(t *testing.T) {
 	r := &Resolver{names: names{root: "/nonexistent"}, users: users{root: "/nonexistent"}}
-	r.gone = func(id uint64) (string, bool) {
+	r.AskGone(func(id uint64) (string, bool) {
 		return fmt.Sprintf("/kubepods/burstable/pod%s/%064x", uid, id), true
-	}
+	})
 	heap := func() uint64 {
 		runtime.GC()
 		runtime.GC() // what is interned goes with the second
