@@ -46,9 +46,6 @@ func furnish() int {
 	if err == nil {
 		err = unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
 	}
-	if err == nil { // a guest of the kernel matrix has neither
-		err = errors.Join(os.MkdirAll("/var", 0o755), os.MkdirAll("/run", 0o755))
-	}
 	name := host + "/run/netns/" + namespace
 	for _, bind := range [][2]string{
 		{"/proc/" + os.Getenv(livingEnv) + "/ns/net", name},

@@ -121,7 +121,7 @@ func TestOwnerSurvives(t *testing.T) {
 	}
 }
 
-// A million processes, each in a cgroup, a namespace and with a name of its own.
+// A million processes, each in a namespace and with a name of its own, sixteen to a cgroup.
 func TestMillionProcesses(t *testing.T) {
 	r := &Resolver{names: names{root: "/nonexistent"}, users: users{root: "/nonexistent"}}
 	r.AskGone(func(id uint64) (string, bool) {
@@ -137,25 +137,25 @@ func TestMillionProcesses(t *testing.T) {
 	start := uint32(1 << 30) // no process's: nothing of it is in /proc
 	tell := func(from, to uint32) {
 		for i := from; i < to; i++ {
-			o := event.Owner{PID: 2 + i%4_000_000, TID: i, UID: i, Started: start + i, Cgroup: uint64(i), Comm: event.Comm{byte(i), byte(i >> 8), byte(i >> 16), 1}}
+			o := event.Owner{PID: 2 + i%4_000_000, TID: i, UID: i, Started: start + i, Cgroup: uint64(i / 16), Comm: event.Comm{byte(i), byte(i >> 8), byte(i >> 16), 1}}
 			got := r.Describe(o)
-			if got.Place.Value().Container != fmt.Sprintf("%064x", i) || got.Comm != o.Comm.String() {
+			if got.Place.Value().Container != fmt.Sprintf("%064x", i/16) || got.Comm != o.Comm.String() {
 				t.Fatalf("owner %d is %v", i, got)
 			}
 			r.NetNS(i, ktime.Time(i))
 		}
 	}
-	tell(0, 50_000)
+	tell(0, 200_000)
 	before := heap()
 	n := uint32(1_000_000)
 	if testing.Short() {
-		n = 100_000
+		n = 300_000
 	}
-	tell(50_000, n)
+	tell(200_000, n)
 	if after := heap(); after > before+4<<20 {
 		t.Errorf("the heap grew from %d to %d kB", before>>10, after>>10)
 	} else {
-		t.Logf("heap: %d kB after 50,000 owners, %d kB after %d", before>>10, after>>10, n)
+		t.Logf("heap: %d kB after 200,000 owners, %d kB after %d", before>>10, after>>10, n)
 	}
 	for what, n := range map[string]int{"owners": r.owners.len(), "paths": r.paths.len(), "places": r.places.len()} {
 		if n > 2*generation {
