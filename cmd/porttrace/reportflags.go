@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"porttrace/internal/diagnose"
-	"porttrace/internal/filter"
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/page"
 	"porttrace/internal/pipeline"
@@ -66,7 +65,7 @@ func (s *reportFlags) options() report.Options {
 			NetNS: s.netns.Inode(), NoTCP: !s.tcp(), NoUDP: !s.udp(), NoIPv4: !s.ipv4(), NoIPv6: !s.ipv6(),
 		},
 		Ports:  s.ports,
-		Filter: filter.Filter{PIDs: s.pids.List(), Comms: s.comms.List(), UIDs: s.uids.List(), Dst: s.dst.List(), Src: s.src.List()},
+		Filter: s.holdFilter(),
 		Top:    s.top.Int(),
 	}
 }

@@ -4,11 +4,11 @@ package main
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode"
 
+	"porttrace/internal/filter"
 	"porttrace/internal/flagvalue"
 )
 
@@ -28,12 +28,8 @@ type traceConfig struct {
 	Explicit   bool // explicit holds too: of Ports where it is not empty, else of all
 	TCP, UDP   bool // at least one
 	IPv4, IPv6 bool // at least one
-	PIDs       []uint32
-	Comms      []string
-	UIDs       []uint32
 	NetNS      uint32
-	Dst        []flagvalue.Destination
-	Src        []netip.Prefix
+	Holds      filter.Filter
 	FilterText string // the filter flags in canonical form, for the recording
 
 	Output   string // file to create, "-" for standard output, "" for no recording
@@ -59,12 +55,8 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		UDP:        t.udp(),
 		IPv4:       t.ipv4(),
 		IPv6:       t.ipv6(),
-		PIDs:       t.pids.List(),
-		Comms:      t.comms.List(),
-		UIDs:       t.uids.List(),
 		NetNS:      t.netns.Inode(),
-		Dst:        t.dst.List(),
-		Src:        t.src.List(),
+		Holds:      t.holdFilter(),
 		FilterText: filterText(t.filters),
 		States:     t.states || named,
 		Duration:   time.Duration(t.duration),

@@ -120,8 +120,8 @@ func (t *tracer) open() error {
 	})
 	unfiltered := c.Ports.Empty() && c.IPv4 && c.IPv6
 	t.book = pool.NewBook(t.ranges, t.live.Tracker(), unfiltered, t.clock.Wall(ktime.Now()))
-	if f := t.holdFilter(); f != nil {
-		t.filter = filter.NewStage(*f)
+	if f := t.holdFilter(); !f.IsEmpty() {
+		t.filter = filter.NewStage(f)
 	}
 	return nil
 }
@@ -134,15 +134,11 @@ func chosen(p *probe.Probe) string {
 	return fmt.Sprintf("hooks: %s", p.Hooks())
 }
 
-// holdFilter is what the kernel side does not filter by itself, nil if that is nothing.
-func (t *tracer) holdFilter() *filter.Filter {
-	c := t.config
-	f := &filter.Filter{PIDs: c.PIDs, Comms: c.Comms, UIDs: c.UIDs, Dst: c.Dst, Src: c.Src}
-	if !c.Ports.Empty() {
+// holdFilter is what the kernel side does not filter by itself.
+func (t *tracer) holdFilter() filter.Filter {
+	f := t.config.Holds
+	if !t.config.Ports.Empty() {
 		f.CouldMeet = t.couldMeetPorts
-	}
-	if len(f.PIDs)+len(f.Comms)+len(f.UIDs)+len(f.Dst)+len(f.Src) == 0 && f.CouldMeet == nil {
-		return nil
 	}
 	return f
 }

@@ -56,7 +56,7 @@ func newSession(c *Collector, h *host, info *lifetime.StartInfo) *session {
 		s.ports = &namedPorts{&o.Ports, slices.Clone(info.Pools)}
 		f.CouldMeet = s.ports.couldMeet
 	}
-	if f.CouldMeet != nil || len(f.PIDs)+len(f.Comms)+len(f.UIDs)+len(f.Dst)+len(f.Src) > 0 {
+	if !f.IsEmpty() {
 		s.filter = filter.NewStage(f)
 	}
 	return s
