@@ -34,6 +34,8 @@ type traceConfig struct {
 
 	Output   string // file to create, "-" for standard output, "" for no recording
 	Show     display
+	Columns  []string      // of the table, by name; nil: the usual ones
+	More     []string      // columns beside the usual ones
 	States   bool          // state records
 	Duration time.Duration // 0: until a signal
 
@@ -63,6 +65,8 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		Hooks:      t.hooks.String(),
 		BufferSize: int(t.buffer),
 		MaxHolds:   t.holds.Int(),
+		Columns:    t.columns.Only(),
+		More:       t.columns.More(),
 		RotateSize: int64(t.rotate),
 		RotateKeep: t.keep.Int(),
 	}
@@ -70,6 +74,9 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		return traceConfig{}, err
 	}
 	c.setOutput(t, now)
+	if t.columns.String() != "" && c.Show != showTable {
+		return traceConfig{}, errors.New("--columns: there is no table to have them: drop it, or what takes the table's place")
+	}
 	if err := c.checkRotation(); err != nil {
 		return traceConfig{}, err
 	}

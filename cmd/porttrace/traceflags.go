@@ -4,11 +4,13 @@ package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/probe"
+	"porttrace/internal/terminal"
 )
 
 // defaultBuffer is the size of the kernel ring buffer: some 70,000 events.
@@ -26,6 +28,7 @@ type traceFlags struct {
 	rotate   flagvalue.FileSize
 	keep     flagvalue.Count
 	format   flagvalue.Choice
+	columns  flagvalue.Columns
 	quiet    bool
 	states   bool
 	duration flagvalue.Duration
@@ -50,6 +53,9 @@ func (t *traceFlags) bind(set *flagSet) {
 	f.Var(&t.keep, "rotate-keep", "delete the oldest part when there are more than this many")
 	t.format = flagvalue.NewChoice("table", "json")
 	f.Var(&t.format, "format", "what standard output shows: a table, or the recording's JSON lines")
+	t.columns = flagvalue.NewColumns(terminal.ColumnNames())
+	f.Var(&t.columns, "columns", "the table's columns in this order; +NAME adds one to those that the terminal has room for: "+
+		strings.Join(terminal.ColumnNames(), ", "))
 	f.BoolVarP(&t.quiet, "quiet", "q", false, "no table")
 	f.BoolVar(&t.states, "states", false, "record each change of state, as --port does by itself")
 	f.Var(&t.duration, "duration", "stop after this time: 30s, 10m, 1h30m")

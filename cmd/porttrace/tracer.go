@@ -179,6 +179,8 @@ func (t *tracer) sinks() []pipeline.Sink {
 			Width:    width,
 			Color:    isTerminal && t.env.getenv("NO_COLOR") == "",
 			States:   t.config.States,
+			Columns:  t.config.Columns,
+			More:     t.config.More,
 			Location: t.env.now().Location(),
 		}))
 		if f, isFile := t.env.stdout.(*os.File); isFile && isTerminal {

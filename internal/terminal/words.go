@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -21,7 +22,7 @@ func Owner(o *lifetime.Owner) string {
 
 // Container returns a container's id, short and escaped, "-" for none.
 func Container(id string) string {
-	b, _ := appendContainer(nil, id)
+	b, _ := appendContainer(nil, id, math.MaxInt)
 	return string(b)
 }
 
