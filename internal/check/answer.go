@@ -104,7 +104,7 @@ func (l *look) describe(view *pool.View, p pool.Standing, owners map[uint32]life
 			a.Unowned++
 		} else {
 			o := owners[inode]
-			counts[lifetime.Owner{PID: o.PID, Comm: o.Comm}]++
+			counts[lifetime.Owner{PID: o.PID, Comm: o.Comm, Place: o.Place}]++
 		}
 	}
 	for seat := range view.Seats(p.Key) {

@@ -127,3 +127,24 @@ func FuzzCut(f *testing.F) {
 		}
 	})
 }
+
+func TestPlaceInWords(t *testing.T) {
+	id := strings.Repeat("0123456789abcdef", 4)
+	for want, p := range map[string]lifetime.Place{
+		"":                                  {},
+		"cgroup /a/b\\x0a":                  {Cgroup: "/a/b\n"},
+		"unit nginx.service":                {Cgroup: "/system.slice/nginx.service", Unit: "nginx.service"},
+		"unit app.scope":                    {Unit: "user@1000.service", UserUnit: "app.scope"},
+		"container 0123456789ab":            {Unit: "nginx.service", Container: id, Runtime: "docker"},
+		"container web":                     {Unit: "nginx.service", Container: id, ContainerName: "web"},
+		"pod 0a1b2c3d":                      {Unit: "nginx.service", PodUID: "0a1b2c3d"},
+		"pod web-0":                         {Container: id, ContainerName: "app", Pod: "web-0", PodUID: "0a1b2c3d"},
+		"pod prod/web-0":                    {Container: id, ContainerName: "app", Pod: "web-0", PodNamespace: "prod"},
+		"pod \\x1b[2J/\\u202e":              {Pod: "\u202e", PodNamespace: "\x1b[2J"},
+		"container 0123456789abcdef0123456": {Container: "0123456789abcdef0123456"},
+	} {
+		if got := Place(&p); got != want {
+			t.Errorf("%+v: %q, want %q", p, got, want)
+		}
+	}
+}
