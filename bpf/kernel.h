@@ -251,8 +251,14 @@ struct kernfs_node {
 	__u64 id;
 };
 
+/* of a hierarchy of cgroups; 0: the default one */
+struct cgroup_root {
+	int hierarchy_id;
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 
 struct css_set {

@@ -31,6 +31,7 @@ type tracer struct {
 	clock  ktime.Clock
 	owners *owner.Resolver
 	ranges *pool.Ranges
+	gone   *probe.CgroupWatch // nil: refused
 	probe  *probe.Probe
 	live   *live.Source
 	book   *pool.Book
@@ -67,6 +68,9 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 		return err
 	}
 	defer func() { err = joinNew(err, t.probe.Close()) }()
+	if t.gone != nil {
+		defer t.gone.Close()
+	}
 	return t.run(ctx, t.sinks())
 }
 
@@ -115,6 +119,7 @@ func (t *tracer) open() error {
 	for _, what := range p.Missing() {
 		t.notice("this kernel does not show %s", what)
 	}
+	t.watchCgroups()
 	t.live = live.New(p, live.Options{
 		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS, Losses: t.lost, Corrected: t.corrected,
 	})
@@ -124,6 +129,17 @@ func (t *tracer) open() error {
 		t.filter = filter.NewStage(f)
 	}
 	return nil
+}
+
+// watchCgroups is for owners whose cgroup is gone before their event is read.
+func (t *tracer) watchCgroups() {
+	gone, err := probe.WatchCgroups()
+	if err != nil {
+		t.notice("cgroups that are removed at once will have no path: %s", oneLine(err.Error()))
+		return
+	}
+	t.gone = gone
+	t.owners.AskGone(gone.Path)
 }
 
 // chosen says which hooks are at work, and why not the others.

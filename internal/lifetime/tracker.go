@@ -8,9 +8,11 @@ import (
 	"porttrace/internal/ktime"
 )
 
-// Owners puts an owner in people's terms. It is called once a hold and must be quick.
+// Owners puts an owner in people's terms, and a network namespace. It is called once a
+// hold and must be quick.
 type Owners interface {
 	Describe(event.Owner) Owner
+	NetNS(inode uint32, at ktime.Time) Interned[string] // its name
 }
 
 // Totals are the counters of a trace. Conservation: Held = BeforeStart + Assigned -
@@ -211,20 +213,21 @@ func (t *Tracker) expire(e *event.Event) {
 func (t *Tracker) fail(e *event.Event) {
 	t.totals.Failures++
 	f := FailureInfo{
-		NetNS:    e.Hold.NetNS,
-		Proto:    e.Hold.Proto,
-		Path:     e.Hold.Path,
-		Port:     e.Hold.Port,
-		Src:      e.Hold.Src.Netip(),
-		Dst:      destination(&e.Hold),
-		Owner:    t.owners.Describe(e.Hold.Owner),
-		Errno:    errnoName(e.Errno),
-		Cause:    CauseUnknown,
-		Searched: e.Hold.Searched,
-		RangeLo:  e.RangeLo,
-		RangeHi:  e.RangeHi,
-		InUse:    -1,
-		Usable:   -1,
+		NetNS:     e.Hold.NetNS,
+		NetNSName: t.owners.NetNS(e.Hold.NetNS, e.Time),
+		Proto:     e.Hold.Proto,
+		Path:      e.Hold.Path,
+		Port:      e.Hold.Port,
+		Src:       e.Hold.Src.Netip(),
+		Dst:       destination(&e.Hold),
+		Owner:     t.owners.Describe(e.Hold.Owner),
+		Errno:     errnoName(e.Errno),
+		Cause:     CauseUnknown,
+		Searched:  e.Hold.Searched,
+		RangeLo:   e.RangeLo,
+		RangeHi:   e.RangeHi,
+		InUse:     -1,
+		Usable:    -1,
 	}
 	t.record = Record{Type: Failure, Time: t.clock.Wall(e.Time), Failure: &f}
 	t.emit(&t.record)
@@ -244,14 +247,15 @@ func (t *Tracker) take(e *event.Event) *hold {
 		assigned: e.Hold.Assigned,
 		unclosed: e.Hold.Unclosed,
 		Hold: Hold{
-			ID:       t.lastID,
-			NetNS:    e.Hold.NetNS,
-			Proto:    e.Hold.Proto,
-			Port:     e.Hold.Port,
-			Path:     e.Hold.Path,
-			Assigned: t.clock.Wall(e.Hold.Assigned),
-			Search:   searchTime(e.Hold.Search),
-			Owner:    t.owners.Describe(e.Hold.Owner),
+			ID:        t.lastID,
+			NetNS:     e.Hold.NetNS,
+			NetNSName: t.owners.NetNS(e.Hold.NetNS, e.Time),
+			Proto:     e.Hold.Proto,
+			Port:      e.Hold.Port,
+			Path:      e.Hold.Path,
+			Assigned:  t.clock.Wall(e.Hold.Assigned),
+			Search:    searchTime(e.Hold.Search),
+			Owner:     t.owners.Describe(e.Hold.Owner),
 		},
 	}
 	t.held[h.key] = h

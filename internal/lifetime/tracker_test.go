@@ -11,6 +11,8 @@ import (
 // plain describes owners without asking anybody.
 type plain struct{}
 
+func (plain) NetNS(uint32, ktime.Time) Interned[string] { return Interned[string]{} }
+
 func (plain) Describe(o event.Owner) Owner { return Owner{PID: o.PID, Comm: o.Comm.String()} }
 
 // told is a record with its own copy of the hold.

@@ -1,34 +1,142 @@
 package owner
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
-	"os"
+	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"porttrace/internal/lifetime"
 )
 
-// OfProcess returns what /proc says of a process that has a socket now: its name and its
-// cgroup, as the reader's own cgroup namespace shows it. What cannot be read is unknown.
-func OfProcess(pid uint32) lifetime.Owner {
-	o := lifetime.Owner{PID: pid}
-	if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
-		o.Comm = strings.TrimSuffix(string(comm), "\n")
-	}
-	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid)); err == nil {
-		path := unified(string(text))
-		o.Place = lifetime.Intern(placeOf(path))
-	}
-	return o
+// Bounds of what is kept of a process.
+const (
+	longestCmdline = 512
+	longestExe     = 1024
+	longestCgroups = 64 << 10 // of /proc/PID/cgroup: a line for each hierarchy
+)
+
+// process is one in /proc: what is read through it is of that process, however often its pid
+// is given to another meanwhile (proc_pid_lookup keeps a struct pid, not a number).
+type process struct{ dir int }
+
+func openProcess(pid uint32) (process, error) {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return process{fd}, err
 }
 
-// unified finds the path in the default hierarchy: the line "0::/path", which may end in
-// " (deleted)" (cgroup(7)).
-func unified(text string) string {
-	for line := range strings.Lines(text) {
-		if path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
-			return strings.TrimSuffix(path, " (deleted)")
+func (p process) close() { unix.Close(p.dir) }
+
+// read returns the beginning of one of its files: with so much room, all that one call gives.
+func (p process) read(name string, limit int) ([]byte, error) {
+	fd, err := unix.Openat(p.dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, limit)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return nil, err
+	}
+	return buf[:n], nil
+}
+
+var errNoStart = errors.New("/proc/PID/stat without a start time")
+
+// started is when it started, in clock ticks since boot: field 22 of stat (proc(5)). The
+// second field is a name in parentheses, of any bytes.
+func (p process) started() (uint64, error) {
+	text, err := p.read("stat", 1024)
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 20 {
+		return 0, errNoStart
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
+
+// program is what it runs. That of a kernel thread, or of one that has ended, is unknown.
+func (p process) program() lifetime.Program {
+	var program lifetime.Program
+	buf := make([]byte, longestExe)
+	if n, err := unix.Readlinkat(p.dir, "exe", buf); err == nil && n < len(buf) {
+		program.Exe = strings.TrimSuffix(string(buf[:n]), " (deleted)")
+	}
+	if text, err := p.read("cmdline", longestCmdline+1); err == nil {
+		program.Cmdline = joinArguments(text)
+	}
+	return program
+}
+
+// joinArguments makes one line of a command line, whose arguments end in NULs; programs that
+// change theirs pad it with more of them.
+func joinArguments(text []byte) string {
+	cut := len(text) > longestCmdline
+	text = bytes.TrimRight(text[:min(len(text), longestCmdline)], "\x00")
+	line := string(bytes.ReplaceAll(text, []byte{0}, []byte{' '}))
+	if !cut {
+		return line
+	}
+	for range utf8.UTFMax - 1 { // no part of a character
+		if r, size := utf8.DecodeLastRuneInString(line); r == utf8.RuneError && size == 1 {
+			line = line[:len(line)-1]
 		}
 	}
-	return ""
+	return line + "…"
+}
+
+// cgroup is the path that says most of it: in the default hierarchy, or, on a host where
+// that says nothing, in one of version 1.
+func (p process) cgroup() string {
+	text, err := p.read("cgroup", longestCgroups)
+	if err != nil {
+		return ""
+	}
+	return bestCgroup(string(text))
+}
+
+// bestCgroup chooses a line of /proc/PID/cgroup (cgroup_proc_show): "0::/path" is version 2,
+// "1:name=systemd:/path" systemd's own hierarchy of version 1, and the others, as
+// "4:cpu,cpuacct:/path", may be where only a container runtime goes.
+func bestCgroup(text string) string {
+	best, score := "", -1
+	for line := range strings.Lines(text) {
+		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		hierarchy, path, ok := strings.Cut(rest, ":")
+		if !ok || path == "" {
+			continue
+		}
+		path = strings.TrimSuffix(path, " (deleted)")
+		n := 4 * telling(placeOf(path))
+		switch hierarchy {
+		case "":
+			n += 2
+		case "name=systemd":
+			n++
+		}
+		if n > score {
+			best, score = path, n
+		}
+	}
+	return best
+}
+
+// telling says how much a path tells.
+func telling(p lifetime.Place) int {
+	switch {
+	case p.Container != "":
+		return 3
+	case p.PodUID != "":
+		return 2
+	case p.Unit != "":
+		return 1
+	}
+	return 0
 }

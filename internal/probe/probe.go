@@ -154,6 +154,7 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) {
 			delete(spec.Programs, name)
 		}
 	}
+	delete(spec.Maps, goneCgroups) // a watch has its own
 }
 
 // dropOptional takes an optional hook out that this kernel has no tracepoint for.

@@ -94,6 +94,12 @@ func attach(t *testing.T, options probe.Options) *trace {
 	})
 	owners := owner.NewResolver()
 	t.Cleanup(func() { owners.Close() })
+	gone, err := probe.WatchCgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { gone.Close() })
+	owners.AskGone(gone.Path)
 	tr := &trace{t: t, probe: p, clock: ktime.NewClock(), ranges: pool.NewRanges(), done: make(chan error, 1)}
 	src := live.New(p, live.Options{
 		Clock: tr.clock, Owners: owners, States: options.States, NetNS: options.NetNS,

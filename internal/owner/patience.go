@@ -1,0 +1,100 @@
+package owner
+
+import (
+	"sync/atomic"
+	"time"
+
+	"porttrace/internal/lifetime"
+)
+
+// Whoever reads a process's command line reads its memory, which a file system of that
+// process's own can make wait for ever (FUSE, mapped over the arguments). So it is read by a
+// goroutine that nobody waits for longer than patience, and where so many of them hang,
+// by none.
+const (
+	patience    = 50 * time.Millisecond
+	mostHanging = 16
+)
+
+// Reading a process costs some 50 µs, and a program that gives its threads ever new names, or
+// starts ever new processes, must not keep the tracer from its work: it spends no more than
+// such a part of the time on it, and at once no more than credit.
+const (
+	share  = 4
+	credit = 100 * time.Millisecond
+)
+
+// allowance is the time that may be spent.
+type allowance struct {
+	left time.Duration
+	last time.Time
+}
+
+func (a *allowance) isSpent(now time.Time) bool {
+	if a.last.IsZero() {
+		a.left = credit
+	} else {
+		a.left = min(a.left+now.Sub(a.last)/share, credit)
+	}
+	a.last = now
+	return a.left <= 0
+}
+
+// sight is what was read of a process.
+type sight struct {
+	program lifetime.Program
+	cgroup  string // "" unknown, or not asked for
+}
+
+// onlooker reads what processes do not tell by themselves.
+type onlooker struct {
+	hanging   atomic.Int32
+	allowance allowance
+}
+
+// look reads of the process with this pid, if it is the one that started then (see
+// event.Owner); else all is unknown. It is not ok where there was no time to look.
+func (l *onlooker) look(pid, started uint32, withCgroup bool) (s sight, ok bool) {
+	began := time.Now()
+	if l.hanging.Load() >= mostHanging || l.allowance.isSpent(began) {
+		return sight{}, false
+	}
+	defer func() { l.allowance.left -= time.Since(began) }()
+	return l.find(pid, started, withCgroup), true
+}
+
+func (l *onlooker) find(pid, started uint32, withCgroup bool) sight {
+	p, err := openProcess(pid)
+	if err != nil {
+		return sight{}
+	}
+	if at, err := p.started(); err != nil || uint32(at) != started {
+		p.close()
+		return sight{}
+	}
+	return l.read(p, withCgroup)
+}
+
+// read closes p.
+func (l *onlooker) read(p process, withCgroup bool) sight {
+	l.hanging.Add(1)
+	seen := make(chan sight, 1)
+	go func() {
+		defer l.hanging.Add(-1)
+		defer p.close()
+		var s sight
+		if withCgroup {
+			s.cgroup = p.cgroup()
+		}
+		s.program = p.program()
+		seen <- s
+	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case s := <-seen:
+		return s
+	case <-late.C:
+		return sight{}
+	}
+}
