@@ -3,17 +3,14 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -28,8 +25,8 @@ import (
 // Of the environment of a porttrace that sees a host of the test's own: the folder with its
 // /etc/passwd, /var and /run, and who lives in the network namespace named there.
 const (
-	hostEnv   = "PORTTRACE_TEST_HOST"
-	livingEnv = "PORTTRACE_TEST_LIVING"
+	furnishedEnv = "PORTTRACE_TEST_HOST"
+	livingEnv    = "PORTTRACE_TEST_LIVING"
 )
 
 // namespace is what the network namespace is called on that host.
@@ -37,17 +34,20 @@ const namespace = "cni-0f6f2c7e"
 
 // on has porttrace see this folder's files where the host has its own.
 func (p *process) on(host string, pid int) *process {
-	p.cmd.Env = append(p.cmd.Env, roleEnv+"=host", hostEnv+"="+host, livingEnv+"="+strconv.Itoa(pid))
+	p.cmd.Env = append(p.cmd.Env, roleEnv+"=host", furnishedEnv+"="+host, livingEnv+"="+strconv.Itoa(pid))
 	return p
 }
 
 // furnish makes the mounts of such a host, before the process becomes porttrace.
 func furnish() int {
 	runtime.LockOSThread()
-	host := os.Getenv(hostEnv)
+	host := os.Getenv(furnishedEnv)
 	err := unix.Unshare(unix.CLONE_NEWNS)
 	if err == nil {
 		err = unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
+	}
+	if err == nil { // a guest of the kernel matrix has neither
+		err = errors.Join(os.MkdirAll("/var", 0o755), os.MkdirAll("/run", 0o755))
 	}
 	name := host + "/run/netns/" + namespace
 	for _, bind := range [][2]string{
@@ -77,7 +77,7 @@ func write(t *testing.T, path, text string) {
 const podUID = "0f6f2c7e-54b2-4a11-9f7a-3e1a7d8b9c00"
 
 // A container of a real runtime, in a pod as the kubelet would have it: what it holds is
-// told with all names that the host's files have for it, also when it is gone.
+// told with all names that the host's files have for it.
 func TestOwnerInContainer(t *testing.T) {
 	testutil.NeedBPF(t)
 	crun, err := exec.LookPath("crun")
@@ -85,7 +85,14 @@ func TestOwnerInContainer(t *testing.T) {
 	id := fmt.Sprintf("%064x", os.Getpid())
 	above := testutil.NewCgroup(t, "porttrace-test-crun-*")
 	path := above.Path + "/kubepods/burstable/pod" + podUID + "/" + id
-	c := startCrun(t, crun, above, id, path)
+	t.Cleanup(func() { // crun takes its own away
+		for dir := filepath.Dir(path); dir != above.Path; dir = filepath.Dir(dir) {
+			if err := os.Remove(filepath.Dir(above.Dir) + dir); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	c := startCrun(t, crun, id, path)
 
 	host := t.TempDir()
 	write(t, host+"/etc/passwd", "admin:x:0:0::/root:/bin/sh\n")
@@ -100,7 +107,6 @@ func TestOwnerInContainer(t *testing.T) {
 	p := prepare(t, "-q", "-o", "x.jsonl", fmt.Sprint("--netns=", c.ns.Inode)).on(host, c.pid).start().waitTracing()
 	opened := c.do("open", 23)
 	c.do("close")
-	c.end() // some of its ports are in TIME_WAIT now, or it does not matter
 	p.interrupt()
 	records := whole(t, readFile(t, p.path("x.jsonl")))
 	c.wantLifetimes(records, opened)
@@ -123,28 +129,129 @@ func TestOwnerInContainer(t *testing.T) {
 // inContainer is where a container has this binary.
 const inContainer = "/client"
 
-// startCrun starts a client in a container of crun's, with what the binary needs of this
-// host mounted into it.
-func startCrun(t *testing.T, crun string, above testutil.Cgroup, id, path string) *clientProcess {
+// startCrun starts a client in a container of crun's, which has what the binary needs of
+// this host mounted into it.
+func startCrun(t *testing.T, crun, id, path string) *clientProcess {
 	t.Helper()
-	ns := testutil.NewNetNS(t)
-	ns.Sysctl(t, "ipv4/ip_local_port_range", "40000 40100")
-	bundle := t.TempDir()
-	holder := make(chan string)
-	ns.Do(func() { go func() { holder <- fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()) }() })
-	_ = holder
-	writeBundle(t, bundle, path, ns)
-	pidFile := filepath.Join(bundle, "pid")
-	cmd := exec.Command(crun, "--root", filepath.Join(bundle, "state"), "--cgroup-manager", "cgroupfs",
-		"run", "--bundle", bundle, "--pid-file", pidFile, id)
-	_ = above
-	return launch(t, cmd, ns, pidFile)
+	c := &clientProcess{t: t, ns: testutil.NewNetNS(t)}
+	c.ns.Sysctl(t, "ipv4/ip_local_port_range", "40000 40100")
+	dir := t.TempDir()
+	writeBundle(t, dir, path, c.ns)
+	cmd := exec.Command(crun, "--root", dir+"/state", "--cgroup-manager", "cgroupfs",
+		"run", "--bundle", dir, "--pid-file", dir+"/pid", id)
+	c.run(cmd, func() (err error) {
+		// It takes no host with cgroups of both versions.
+		thread.Spend(func() {
+			if err = testutil.EnterMountNS(testutil.Unified); err == nil {
+				err = cmd.Start()
+			}
+		})
+		return err
+	})
+	pid, err := strconv.Atoi(string(readFile(t, dir+"/pid")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.pid = pid
+	return c
 }
 
-func launch(t *testing.T, cmd *exec.Cmd, ns *testutil.NetNS, pidFile string) *clientProcess { return nil }
+// writeBundle makes an OCI bundle (the runtime specification's config.json and a root).
+func writeBundle(t *testing.T, dir, path string, ns *testutil.NetNS) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type object = map[string]any
+	type list = []any
+	mounts := list{object{"destination": "/proc", "type": "proc", "source": "proc"}}
+	bind := func(from, to string) {
+		mounts = append(mounts, object{"destination": to, "type": "bind", "source": from, "options": list{"rbind", "ro"}})
+	}
+	bind(self, inContainer)
+	for _, lib := range []string{"/usr", "/lib", "/lib64"} {
+		if _, err := os.Stat(lib); err == nil {
+			bind(lib, lib)
+		}
+	}
+	var network string
+	ns.Do(func() { network = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()) })
+	config, err := json.Marshal(object{
+		"ociVersion": "1.0.2",
+		"root":       object{"path": "root"},
+		"mounts":     mounts,
+		"process": object{
+			"cwd": "/", "user": object{"uid": 0, "gid": 0},
+			"args": list{inContainer, "of", "a", "pod"}, "env": list{roleEnv + "=client"},
+		},
+		"linux": object{
+			"cgroupsPath": path,
+			"namespaces": list{
+				object{"type": "pid"}, object{"type": "mount"}, object{"type": "cgroup"},
+				object{"type": "network", "path": network},
+			},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir+"/config.json", string(config))
+	if err := os.MkdirAll(dir+"/root/dev", 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
 
-var _ = bufio.NewScanner
-var _ = json.Marshal
-var _ = fs.ErrNotExist
-var _ = strings.Cut
-var _ = thread.Spend
+// Where only version 1 of cgroups knows of a container, the default hierarchy has all
+// processes in its root: a living one says itself where it is.
+func TestOwnerByVersion1(t *testing.T) {
+	c := newClient(t, 40000, 40100)
+	id := fmt.Sprintf("%064x", os.Getpid())
+	version1 := make(chan string)
+	release := make(chan struct{})
+	go thread.Spend(func() {
+		defer close(version1)
+		if err := testutil.EnterMountNS(testutil.Version1); err != nil {
+			t.Error(err)
+			return
+		}
+		version1 <- fmt.Sprintf("/proc/%d/task/%d/root%s/systemd", os.Getpid(), unix.Gettid(), testutil.CgroupFolder)
+		<-release
+	})
+	root, ok := <-version1
+	if !ok {
+		t.FailNow()
+	}
+	defer func() { close(release); <-version1 }()
+	home := root + "/cgroup.procs"
+	_, err := os.Stat(home)
+	need.That(t, err == nil, "cgroup v1")
+	move := func(to string) {
+		if err := os.WriteFile(to, []byte(strconv.Itoa(c.pid)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(root+"/docker/"+id, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		move(home)
+		if err := errors.Join(os.Remove(root+"/docker/"+id), os.Remove(root+"/docker")); err != nil {
+			t.Error(err)
+		}
+	}()
+	move(root + "/docker/" + id + "/cgroup.procs")
+
+	p := tracing(t, "-q", "-o", "x.jsonl", c.netns())
+	opened := c.do("open", 23)
+	c.do("close")
+	p.interrupt()
+	records := whole(t, readFile(t, p.path("x.jsonl")))
+	c.wantLifetimes(records, opened)
+	want := lifetime.Place{Cgroup: "/docker/" + id, Container: id, Runtime: "docker"}
+	for _, r := range c.own(records, lifetime.Release) {
+		if got := r.Hold.Owner.Place.Value(); got != want {
+			t.Fatalf("port %d is held in %+v, want %+v", r.Hold.Port, got, want)
+		}
+	}
+}

@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		os.Exit(client())
 	case "container":
 		os.Exit(contain())
+	case "host":
+		os.Exit(furnish())
 	case "few files":
 		os.Exit(limitFiles())
 	}

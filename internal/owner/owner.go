@@ -85,27 +85,27 @@ func (r *Resolver) Describe(o event.Owner) lifetime.Owner {
 	if o.PID == 0 {
 		return lifetime.Owner{}
 	}
-	tid := o.TID
-	o.TID = 0 // threads share what is known
-	k, ok := r.owners.get(o)
+	key := o
+	key.TID = 0 // threads share what is known
+	k, ok := r.owners.get(key)
 	switch {
 	case !ok:
 		var looked bool
 		if k, looked = r.meet(o); looked {
-			r.owners.put(o, k)
+			r.owners.put(key, k)
 		}
 	case k.pending:
 		k.Place, k.pending = r.place(k.Place.Value().Cgroup)
-		r.owners.put(o, k)
+		r.owners.put(key, k)
 	}
-	k.TID = tid
+	k.TID = o.TID
 	return k.Owner
 }
 
 // meet finds out what there is to know of an owner, and whether there was time for all.
 func (r *Resolver) meet(o event.Owner) (k known, looked bool) {
 	path := r.path(o.Cgroup)
-	seen, looked := r.onlooker.look(o.PID, o.Started, path == "" || r.version1 && telling(placeOf(path)) == 0)
+	seen, looked := r.onlooker.look(o, path == "" || r.version1 && telling(placeOf(path)) == 0)
 	if seen.cgroup != "" {
 		path = seen.cgroup
 	}
@@ -176,7 +176,7 @@ func (r *Resolver) OfProcess(pid uint32) lifetime.Owner {
 	if comm, err := p.read("comm", len(event.Comm{})+1); err == nil {
 		o.Comm = string(bytes.TrimSuffix(comm, []byte("\n")))
 	}
-	seen := r.onlooker.read(p, true)
+	seen, _ := r.onlooker.read(p, true)
 	o.Program = lifetime.Intern(seen.program)
 	o.Place, _ = r.place(seen.cgroup)
 	return o

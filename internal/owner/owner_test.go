@@ -23,16 +23,17 @@ func self(t testing.TB) event.Owner {
 
 func ownerOf(t testing.TB, pid int) event.Owner {
 	t.Helper()
-	p, err := openProcess(uint32(pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
-	started, err := p.started()
+	name, started, err := parseStat(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return event.Owner{PID: uint32(pid), TID: uint32(pid), UID: uint32(os.Getuid()), Started: uint32(started), Comm: event.Comm{'x'}}
+	o := event.Owner{PID: uint32(pid), TID: uint32(pid), UID: uint32(os.Getuid()), Started: uint32(started)}
+	copy(o.Comm[:], name)
+	return o
 }
 
 func TestDescribe(t *testing.T) {
@@ -48,7 +49,7 @@ func TestDescribe(t *testing.T) {
 	}
 	got := r.Describe(o)
 	want := lifetime.Owner{
-		PID: o.PID, TID: o.TID, UID: o.UID, Comm: "x",
+		PID: o.PID, TID: o.TID, UID: o.UID, Comm: o.Comm.String(),
 		Place:   lifetime.Intern(placeOf(path)),
 		Program: lifetime.Intern(lifetime.Program{Exe: exe, Cmdline: cutArguments(os.Args)}),
 		User:    got.User, // as this machine has it
@@ -77,6 +78,16 @@ func TestDescribeByProcess(t *testing.T) {
 	if got := r.Describe(o); got.Place.Value().Cgroup == "" || got.Program.Value().Exe == "" {
 		t.Errorf("of this process: %v", got)
 	}
+	other := o
+	other.Comm[0]++
+	if got := r.Describe(other); got.Program != (lifetime.Interned[lifetime.Program]{}) {
+		t.Errorf("of one that has called exec since: %v", got)
+	}
+	other.TID++
+	other.Comm[1]++
+	if got := r.Describe(other); got.Program.Value().Exe == "" {
+		t.Errorf("of another thread, which may have any name: %v", got)
+	}
 	o.Started--
 	if got := r.Describe(o); got.Place != (lifetime.Interned[lifetime.Place]{}) || got.Program != (lifetime.Interned[lifetime.Program]{}) {
 		t.Errorf("of one that had the same pid before: %v", got)
@@ -90,9 +101,9 @@ func TestOwnerSurvives(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &Resolver{}
-	o := ownerOf(t, cmd.Process.Pid)
+	var o event.Owner
 	deadline := time.Now().Add(10 * time.Second)
-	for r.onlooker.find(o.PID, o.Started, false).program.Cmdline != "sleep 1000" { // until it has called exec
+	for o = ownerOf(t, cmd.Process.Pid); o.Comm.String() != "sleep"; o = ownerOf(t, cmd.Process.Pid) { // until it has called exec
 		if time.Now().After(deadline) {
 			t.Fatal("sleep does not start")
 		}

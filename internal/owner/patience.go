@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
 )
 
@@ -12,7 +13,7 @@ import (
 // goroutine that nobody waits for longer than patience, and where so many of them hang,
 // by none.
 const (
-	patience    = 50 * time.Millisecond
+	patience    = 250 * time.Millisecond
 	mostHanging = 16
 )
 
@@ -52,31 +53,27 @@ type onlooker struct {
 	allowance allowance
 }
 
-// look reads of the process with this pid, if it is the one that started then (see
-// event.Owner); else all is unknown. It is not ok where there was no time to look.
-func (l *onlooker) look(pid, started uint32, withCgroup bool) (s sight, ok bool) {
+// look reads of an owner's process, if it still is the one that had the port; else all is
+// unknown. It is not ok where there was no time to look, or to wait for the answer.
+func (l *onlooker) look(o event.Owner, withCgroup bool) (s sight, ok bool) {
 	began := time.Now()
 	if l.hanging.Load() >= mostHanging || l.allowance.isSpent(began) {
 		return sight{}, false
 	}
 	defer func() { l.allowance.left -= time.Since(began) }()
-	return l.find(pid, started, withCgroup), true
-}
-
-func (l *onlooker) find(pid, started uint32, withCgroup bool) sight {
-	p, err := openProcess(pid)
+	p, err := openProcess(o.PID)
 	if err != nil {
-		return sight{}
+		return sight{}, true
 	}
-	if at, err := p.started(); err != nil || uint32(at) != started {
+	if !p.is(o) {
 		p.close()
-		return sight{}
+		return sight{}, true
 	}
 	return l.read(p, withCgroup)
 }
 
 // read closes p.
-func (l *onlooker) read(p process, withCgroup bool) sight {
+func (l *onlooker) read(p process, withCgroup bool) (s sight, ok bool) {
 	l.hanging.Add(1)
 	seen := make(chan sight, 1)
 	go func() {
@@ -93,8 +90,8 @@ func (l *onlooker) read(p process, withCgroup bool) sight {
 	defer late.Stop()
 	select {
 	case s := <-seen:
-		return s
+		return s, true
 	case <-late.C:
-		return sight{}
+		return sight{}, false
 	}
 }

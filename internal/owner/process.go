@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
 )
 
@@ -46,20 +47,29 @@ func (p process) read(name string, limit int) ([]byte, error) {
 	return buf[:n], nil
 }
 
-var errNoStart = errors.New("/proc/PID/stat without a start time")
-
-// started is when it started, in clock ticks since boot: field 22 of stat (proc(5)). The
-// second field is a name in parentheses, of any bytes.
-func (p process) started() (uint64, error) {
+// is tells whether it is the process of an owner: whether it started then (see event.Owner),
+// and, as far as its first thread can tell, has not called exec since.
+func (p process) is(o event.Owner) bool {
 	text, err := p.read("stat", 1024)
 	if err != nil {
-		return 0, err
+		return false
 	}
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	if len(fields) < 20 {
-		return 0, errNoStart
+	comm, started, err := parseStat(text)
+	return err == nil && uint32(started) == o.Started && (o.TID != o.PID || comm == o.Comm.String())
+}
+
+var errStat = errors.New("/proc/PID/stat: want a name and a start time")
+
+// parseStat returns the name, field 2, which stands in parentheses and may have any bytes,
+// and when the process started, field 22, in clock ticks since boot (proc(5)).
+func parseStat(text []byte) (comm string, started uint64, err error) {
+	begin, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	fields := bytes.Fields(text[end+1:])
+	if begin < 0 || end < begin || len(fields) < 20 {
+		return "", 0, errStat
 	}
-	return strconv.ParseUint(string(fields[19]), 10, 64)
+	started, err = strconv.ParseUint(string(fields[19]), 10, 64)
+	return string(text[begin+1 : end]), started, err
 }
 
 // program is what it runs. That of a kernel thread, or of one that has ended, is unknown.

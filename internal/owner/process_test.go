@@ -48,6 +48,35 @@ func TestJoinArguments(t *testing.T) {
 	}
 }
 
+func TestParseStat(t *testing.T) {
+	rest := " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21\n"
+	for text, want := range map[string]string{
+		"7 (nc)" + rest:                 "nc",
+		"7 (a) R 1 (b)" + rest:          "a) R 1 (b",
+		"7 ()" + rest:                   "",
+		"7 (\xff\n)" + rest:             "\xff\n",
+		"7 (nc) S 1 2":                  "error",
+		"7 nc" + rest:                   "error",
+		"":                              "error",
+		")(":                            "error",
+		"7 (nc)" + rest[:len(" S 1 2")]: "error",
+	} {
+		comm, started, err := parseStat([]byte(text))
+		if err != nil {
+			comm = "error"
+		}
+		if comm != want || err == nil && started != 4711 {
+			t.Errorf("%q: got %q, %d, %v", text, comm, started, err)
+		}
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add([]byte("7 (nc) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21\n"))
+	f.Add([]byte(")("))
+	f.Fuzz(func(t *testing.T, text []byte) { parseStat(text) })
+}
+
 // Lines as hosts with either version of cgroups, or both, have them.
 func TestBestCgroup(t *testing.T) {
 	for text, want := range map[string]string{
@@ -82,7 +111,7 @@ func TestHangingReads(t *testing.T) {
 	var l onlooker
 	me := self(t)
 	l.hanging.Store(mostHanging - 1)
-	if s, ok := l.look(me.PID, me.Started, true); !ok || s.program.Exe == "" || s.cgroup == "" {
+	if s, ok := l.look(me, true); !ok || s.program.Exe == "" || s.cgroup == "" {
 		t.Errorf("with room for one: %+v", s)
 	}
 	deadline := time.Now().Add(10 * time.Second)
@@ -93,7 +122,7 @@ func TestHangingReads(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	l.hanging.Add(1)
-	if s, ok := l.look(me.PID, me.Started, true); ok || s != (sight{}) {
+	if s, ok := l.look(me, true); ok || s != (sight{}) {
 		t.Errorf("with no room: %+v", s)
 	}
 }

@@ -58,7 +58,7 @@ func build(ctx context.Context, dir, arch string, packages []suiteOf) (*built, e
 }
 
 // foreign are programs of the host's that tests run where they are there.
-var foreign = []string{"nginx", "curl", "wrk", "redis-server", "redis-benchmark"}
+var foreign = []string{"nginx", "curl", "wrk", "redis-server", "redis-benchmark", "crun"}
 
 // peers are the tracers that bench compares porttrace with.
 var peers = []string{"tcplife", "tcptracer", "tcpconnect"}
