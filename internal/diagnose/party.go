@@ -32,6 +32,7 @@ func (e *Engine) party(o *lifetime.Owner) *party {
 		who.owner.PID, who.owner.TID, who.owner.Program = 0, 0, lifetime.Interned[lifetime.Program]{}
 		e.parties[k] = who
 	}
+	who.owner.Place = o.Place // the names in it are learned late
 	return who
 }
 
