@@ -30,6 +30,7 @@ func reportCommand(e *env) error {
 		example{"report --port 60568 ports.jsonl.zst", "all that happened to one port, and when it was idle"},
 		example{"report --since 20:15 --until 20:30 web*.jsonl", "a quarter of an hour on several hosts"},
 		example{"report --since -10m --dst 10.0.0.5:5432 x.jsonl", "one destination in the last ten minutes"},
+		example{"report --by unit x.jsonl", "which unit holds the ports? also by container, pod, user, ..."},
 		example{"report --format json - < x.jsonl", "for another program"})
 	flags.operands, flags.rootless = "FILE...", true
 	var set reportFlags

@@ -11,6 +11,7 @@ import (
 	"porttrace/internal/diagnose"
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/page"
+	"porttrace/internal/party"
 	"porttrace/internal/pipeline"
 	"porttrace/internal/report"
 )
@@ -23,6 +24,7 @@ type reportFlags struct {
 	filterFlags
 	since, until flagvalue.Moment
 
+	by     flagvalue.Choice
 	top    flagvalue.Count
 	format reportFormat
 	output flagvalue.File
@@ -37,6 +39,8 @@ func (s *reportFlags) bind(set *flagSet) {
 	f.Var(&s.until, "until", "until just before then")
 
 	f = set.group("Output")
+	s.by = flagvalue.NewChoice(party.Names()...)
+	f.Var(&s.by, "by", "whose port time the first table adds up, and the page's port map shows")
 	s.top = flagvalue.NewCount(1 << 12)
 	_ = s.top.Set("10")
 	f.Var(&s.top, "top", "rows of each table")
@@ -67,6 +71,7 @@ func (s *reportFlags) options() report.Options {
 		Ports:  s.ports,
 		Filter: s.holdFilter(),
 		Top:    s.top.Int(),
+		By:     party.LevelOf(s.by.String()),
 	}
 }
 
@@ -95,7 +100,7 @@ func (f *reportFormat) writer(e *env, s *reportFlags) (writeReport, []pipeline.S
 
 // htmlReport returns the page's writer, and its collector as a sink.
 func htmlReport(s *reportFlags) (writeReport, []pipeline.Sink) {
-	c := page.New(page.Options{Version: versionName(), Filter: filterText(s.filters)})
+	c := page.New(page.Options{Version: versionName(), Filter: filterText(s.filters), By: party.LevelOf(s.by.String())})
 	write := func(w io.Writer, sum *report.Summary) error {
 		findings := make([]diagnose.Finding, len(sum.Findings))
 		for i := range sum.Findings {

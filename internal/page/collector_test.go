@@ -185,7 +185,7 @@ func TestHostsAreToldApart(t *testing.T) {
 	if len(m.Pools) != 2 || m.Pools[0].Most != 1 || m.Pools[1].Most != 1 {
 		t.Errorf("pools: %+v", m.Pools)
 	}
-	processes := m.Tables["processes"]
+	processes := m.Tables["owners"]
 	if host := slices.IndexFunc(processes.Columns, func(c column) bool { return c.Name == "host" }); host < 0 || len(processes.Rows) != 2 {
 		t.Errorf("processes: %+v", processes)
 	}
@@ -224,8 +224,8 @@ func TestManyOfEverything(t *testing.T) {
 	if sum.holds != n || sum.time != n*time.Microsecond {
 		t.Errorf("destinations have %d holds of %v together, want %d of %v", sum.holds, sum.time, n, n*time.Microsecond)
 	}
-	if got := c.tables.others.holds; got != n-processesKept {
-		t.Errorf("the processes beyond have %d holds, want %d", got, n-processesKept)
+	if got := c.tables.others.holds; got != n-partiesKept {
+		t.Errorf("the processes beyond have %d holds, want %d", got, n-partiesKept)
 	}
 	m := modelOf(t, c)
 	if len(m.Pools) != poolsShown || m.PoolsMore != n-poolsShown {

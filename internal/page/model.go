@@ -24,6 +24,7 @@ type model struct {
 	PoolsMore  int                        `json:"pools_more"` // not charted
 	States     []stateModel               `json:"states"`
 	Tables     map[string]tableModel      `json:"tables"`
+	By         string                     `json:"by"` // what the table of owners is of
 	Owners     []ownerModel               `json:"owners"`
 	StateNames [event.States + 1]string   `json:"state_names"`
 	PathNames  [event.Explicit + 1]string `json:"path_names"`
@@ -90,7 +91,7 @@ type stateModel struct {
 
 type ownerModel struct {
 	Name  string  `json:"name"`
-	Where string  `json:"where"` // container or control group
+	Where string  `json:"where"` // of a process: pod, container, unit or cgroup
 	Time  float64 `json:"time"`
 }
 
@@ -120,6 +121,7 @@ func (c *Collector) model(findings []diagnose.Finding) (*model, error) {
 		Findings:   findingModels(findings),
 		States:     c.stateModels(),
 		Tables:     c.tables.models(c.opts.Top, len(c.hosts()) > 1),
+		By:         c.opts.By.Title(),
 		Unmapped:   c.unmapped,
 	}
 	for _, r := range c.recordings {

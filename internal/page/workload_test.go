@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"porttrace/internal/event"
@@ -226,7 +227,7 @@ func (w *workload) leak() {
 		return
 	}
 	w.hold(lifetime.Hold{Proto: event.TCP, Port: port, Src: source, Dst: netip.MustParseAddrPort("10.0.0.9:6379"), Path: event.Connect,
-		Owner: lifetime.Owner{PID: 777, UID: 1000, Comm: "worker", Place: lifetime.Intern(lifetime.Place{Container: "3f9ac2d1e07b55aa"})}}, leaked, 0, nil)
+		Owner: lifetime.Owner{PID: 777, UID: 1000, Comm: "worker", Place: lifetime.Intern(lifetime.Place{Container: "3f9ac2d1e07b" + strings.Repeat("0", 52)})}}, leaked, 0, nil)
 }
 
 func (w *workload) sweep(port uint16) {

@@ -6,6 +6,7 @@ import (
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 	"porttrace/internal/pipeline"
 )
 
@@ -18,6 +19,7 @@ type Options struct {
 	Ports        flagvalue.Ports // only these, with the history of each; empty: all
 	Filter       filter.Filter   // CouldMeet is the Collector's own
 	Top          int             // rows of each table
+	By           party.Level     // of the first table
 	// Sinks get what the report is about too, as the trace of it would have been: each
 	// recording with its start record. Those that are a Tearer learn of damaged ends, too.
 	Sinks []pipeline.Sink
@@ -55,6 +57,7 @@ type gathered struct {
 	reasons      map[string]uint64
 	processes    ranking[Process]
 	programs     ranking[Program]
+	groups       ranking[Group] // by Options.By, but for processes
 	destinations ranking[Destination]
 	ways         ranking[Way]
 	failures     failures

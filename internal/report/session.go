@@ -8,6 +8,7 @@ import (
 	"porttrace/internal/filter"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 )
 
 // The sizes of what is kept by state and by path.
@@ -215,14 +216,22 @@ func (s *session) abandon(l *holding, at ktime.Wall) {
 func (s *session) count(l *holding, t Tally) {
 	out := &s.c.out
 	out.all.add(t)
-	s.owner(&l.Owner, t)
+	s.owner(&l.Owner, l.NetNS, l.NetNSName, t)
 	out.destinations.at(destinationOf(s.host.name, l.NetNS, l.Proto, l.Dst)).add(t)
 	out.ways.at(Way{l.Path, l.Proto}).add(t)
 }
 
-func (s *session) owner(o *lifetime.Owner, t Tally) {
+func (s *session) owner(o *lifetime.Owner, netns uint32, name lifetime.Interned[string], t Tally) {
 	out := &s.c.out
-	out.processes.at(processOf(s.host.name, o)).add(t)
+	row := out.processes.at(processOf(s.host.name, o))
+	row.Learn(party.RunsIn(o))
+	row.add(t)
+	if by := s.c.opts.By; by != party.Process {
+		key, label := by.Of(o, netns, name)
+		row = out.groups.at(Group{s.host.name, key})
+		row.Learn(label)
+		row.add(t)
+	}
 	out.programs.at(Program{s.host.name, o.Comm, o.Place.Value().Container}).add(t)
 }
 
@@ -232,7 +241,7 @@ func (s *session) fail(r *lifetime.Record) {
 	s.shownSums.Failures++
 	out.failures.add(f.Cause, r.Time)
 	out.all.add(t)
-	s.owner(&f.Owner, t)
+	s.owner(&f.Owner, f.NetNS, f.NetNSName, t)
 	out.destinations.at(destinationOf(s.host.name, f.NetNS, f.Proto, f.Dst)).add(t)
 	out.ways.at(Way{f.Path, f.Proto}).add(t)
 }

@@ -49,11 +49,10 @@ func (t *text) finding(f *Found) {
 		line("because", strings.Join(ids, ", "))
 	}
 	if o := f.Culprit; o != nil {
+		place := o.Place.Value()
 		culprit := terminal.Owner(o)
-		if place := o.Place.Value(); place.Container != "" {
-			culprit += ", container " + terminal.Container(place.Container)
-		} else if place.Cgroup != "" {
-			culprit += ", " + terminal.EscapeText(place.Cgroup)
+		if in := terminal.Place(&place); in != "" {
+			culprit += ", " + in
 		}
 		line("culprit", culprit)
 	}
