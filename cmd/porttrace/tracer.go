@@ -286,8 +286,8 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 		return t.begin(emit)
 	}
 	t.renewIfAsked()
-	if err := t.live.Next(t.through(emit)); err != nil {
-		return err
+	if err := t.live.Next(t.through(emit)); err != nil || t.end != nil {
+		return err // nothing comes after the end
 	}
 	now := t.clock.Wall(ktime.Now())
 	if t.book.NeedsStates(now) {
