@@ -176,6 +176,10 @@ func (r *Resolver) OfProcess(pid uint32) lifetime.Owner {
 	if comm, err := p.read("comm", len(event.Comm{})+1); err == nil {
 		o.Comm = string(bytes.TrimSuffix(comm, []byte("\n")))
 	}
+	if status, err := p.read("status", 1024); err == nil {
+		o.UID = realUID(string(status))
+		o.User = r.users.name(o.UID)
+	}
 	seen, _ := r.onlooker.read(p, true)
 	o.Program = lifetime.Intern(seen.program)
 	o.Place, _ = r.place(seen.cgroup)

@@ -72,6 +72,24 @@ func parseStat(text []byte) (comm string, started uint64, err error) {
 	return string(text[begin+1 : end]), started, err
 }
 
+// realUID finds the first of the ids in the line "Uid:\t1000\t1000\t1000\t1000" of
+// /proc/PID/status; that of the overflow user where there is none.
+func realUID(status string) uint32 {
+	for line := range strings.Lines(status) {
+		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
+			if fields := strings.Fields(ids); len(fields) > 0 {
+				if uid, err := strconv.ParseUint(fields[0], 10, 32); err == nil {
+					return uint32(uid)
+				}
+			}
+		}
+	}
+	return overflowUID
+}
+
+// overflowUID is who stands for those that cannot be told (/proc/sys/kernel/overflowuid).
+const overflowUID = 65534
+
 // program is what it runs. That of a kernel thread, or of one that has ended, is unknown.
 func (p process) program() lifetime.Program {
 	var program lifetime.Program

@@ -17,11 +17,22 @@ func TestOfProcess(t *testing.T) {
 	}
 	var r Resolver
 	got := r.OfProcess(uint32(os.Getpid()))
-	if got.PID != uint32(os.Getpid()) || got.Comm != strings.TrimSuffix(string(comm), "\n") || got.Program.Value().Exe == "" {
+	if got.PID != uint32(os.Getpid()) || got.Comm != strings.TrimSuffix(string(comm), "\n") || got.Program.Value().Exe == "" || got.UID != uint32(os.Getuid()) {
 		t.Errorf("of this process: %v", got)
 	}
 	if got := r.OfProcess(1 << 30); got != (lifetime.Owner{PID: 1 << 30}) {
 		t.Errorf("of none: %v", got)
+	}
+}
+
+func TestRealUID(t *testing.T) {
+	for status, want := range map[string]uint32{
+		"Name:\tnc\nUid:\t1000\t0\t0\t0\nGid:\t5\t5\t5\t5\n": 1000, "Uid:\t0\t0\t0\t0\n": 0,
+		"": overflowUID, "Uid:\n": overflowUID, "Uid:\t-1\n": overflowUID,
+	} {
+		if got := realUID(status); got != want {
+			t.Errorf("%q: got %d, want %d", status, got, want)
+		}
 	}
 }
 

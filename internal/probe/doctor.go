@@ -48,7 +48,7 @@ func Diagnose() Diagnosis {
 	for _, set := range []Set{Fentry, Stable} {
 		checks = append(checks, hookChecks(set)...)
 	}
-	return append(append(checks, lookChecks()...), tasksCheck())
+	return append(append(checks, lookChecks()...), goneCheck(), tasksCheck())
 }
 
 func kernelCheck() Check {
@@ -250,6 +250,19 @@ func tryLook(it iterator) error {
 		return nil
 	}
 	return err
+}
+
+// goneCheck tries what only adds to what is known of owners.
+func goneCheck() Check {
+	c := Check{Name: "removed cgroups", Detail: "keep their paths for a while"}
+	w, err := WatchCgroups()
+	if err != nil {
+		c.Err, c.Minor = err, true
+		c.Advice = "an owner whose cgroup is removed at once has no unit and no container"
+		return c
+	}
+	_ = w.Close()
+	return c
 }
 
 // tasksCheck watches the scheduler for a moment. Tasks that hide keep nobody from tracing.

@@ -23,6 +23,7 @@ type CgroupWatch struct {
 
 // WatchCgroups begins to watch. It costs something only as a cgroup is removed.
 func WatchCgroups() (*CgroupWatch, error) {
+	raiseMemlock()
 	coll, err := loadOnly(Fentry, cgroupGone)
 	if err != nil {
 		return nil, fmt.Errorf("watching cgroups: %w", explain(err))
