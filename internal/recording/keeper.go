@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"porttrace/internal/lifetime"
+	"porttrace/internal/thread"
 )
 
 // interval is how often the keeper looks after the file, and tries one that failed.
@@ -22,6 +23,7 @@ type keeper struct {
 
 	path   string // as given
 	opts   Options
+	hand   *hand
 	folder *folder
 	base   string // the name in the folder
 	part   *part
@@ -52,17 +54,20 @@ func newKeeper(path string, user *invoker, opts Options) (*keeper, error) {
 		opts.Notice = func(string, ...any) {}
 	}
 	dir, base := splitPath(path)
-	d, err := openFolder(dir, user)
+	h := &hand{thread.Keep(), user}
+	d, err := openFolder(dir, h)
 	if err != nil {
+		h.End()
 		return nil, err
 	}
 	k := &keeper{
 		q: newQueue(), wake: make(chan struct{}, 1), done: make(chan struct{}),
-		path: path, opts: opts, folder: d, base: base, number: 1,
+		path: path, opts: opts, hand: h, folder: d, base: base, number: 1,
 		notices: notices{say: opts.Notice}, limit: opts.RotateSize, late: make(chan error, 1),
 	}
 	if k.part, err = k.newPart(d.create); err != nil {
 		d.close()
+		h.End()
 		return nil, err
 	}
 	return k, nil
@@ -174,4 +179,10 @@ func (k *keeper) finish() {
 		default:
 		}
 	}
+}
+
+// close frees what is left when run has returned.
+func (k *keeper) close() {
+	k.folder.close()
+	k.hand.End()
 }

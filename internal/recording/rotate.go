@@ -154,7 +154,7 @@ func (k *keeper) reopened() (*part, error) {
 // inNewFolder makes the file anew, its folder having been removed and made anew.
 func (k *keeper) inNewFolder() (*part, error) {
 	dir, _ := splitPath(k.path)
-	d, err := openFolder(dir, k.folder.user)
+	d, err := openFolder(dir, k.hand)
 	if err != nil {
 		return nil, err
 	}
