@@ -243,8 +243,8 @@ struct {
 	__type(value, struct handled);
 } handled_events SEC(".maps");
 
-/* Switches to a task and from it, as seen by `switched`; Go reads it, and no trace has
- * it loaded. Full: further tasks are not counted. */
+/* Switches to a task and from it, as seen by `switched`; Go reads it, and no hook
+ * needs it. Full: further tasks are not counted. */
 struct switches {
 	__u32 to, from;
 	__u8 comm[16];
