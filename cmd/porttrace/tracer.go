@@ -67,7 +67,14 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 		return err
 	}
 	defer func() { err = joinNew(err, t.probe.Close()) }()
-	return t.run(ctx, t.sinks())
+	sinks := t.sinks()
+	if err := t.confine(); err != nil {
+		if t.file != nil {
+			err = joinNew(err, t.file.Discard())
+		}
+		return err
+	}
+	return t.run(ctx, sinks)
 }
 
 // joinNew is errors.Join but for errors that err has said already, as a recording's
@@ -215,6 +222,9 @@ func (t *tracer) begin(emit func(*lifetime.Record)) error {
 		return err
 	}
 	t.observed(emit)(&start)
+	if err := t.checkPrivileges(); err != nil {
+		return err
+	}
 	t.checkPIDs()
 	t.checkNetNS(start.Start.Pools)
 	if err := t.firstLook(start.Start.Pools, t.through(emit)); err != nil {

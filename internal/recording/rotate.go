@@ -161,6 +161,9 @@ func (k *keeper) inNewFolder() (*part, error) {
 	next, err := k.newPart(d.create)
 	if err != nil {
 		d.close()
+		if errors.Is(err, unix.EACCES) { // Landlock knows folders, not their names
+			err = fmt.Errorf("its folder was made anew, and a confined tracer keeps to the one it had: %w: start porttrace again", err)
+		}
 		return nil, err
 	}
 	k.folder.close()
