@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -128,5 +129,22 @@ func TestOutputConfig(t *testing.T) {
 				t.Errorf("recording to %q, showing %d; want %q, %d", config.Output, config.Show, tc.output, tc.show)
 			}
 		})
+	}
+}
+
+// The service's command line is one.
+func TestServiceCommandLine(t *testing.T) {
+	unit, err := os.ReadFile("../../internal/dist/porttrace.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(unit), "\nExecStart=")
+	line, _, _ := strings.Cut(rest, "\n")
+	words := strings.Fields(line)
+	if len(words) < 2 || filepath.Base(words[0]) != "porttrace" {
+		t.Fatalf("ExecStart is %q", line)
+	}
+	if c := parseTrace(t, words[1:]...); c.Show != showNothing || c.RotateSize == 0 || c.RotateKeep == 0 {
+		t.Errorf("%q: %+v", line, c)
 	}
 }

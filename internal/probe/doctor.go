@@ -299,7 +299,7 @@ func explain(err error) error {
 		if p := checkPrivileges(Fentry); p != nil {
 			return p
 		}
-		return errors.New("the kernel refuses it to this root (EPERM): a hardened or locked-down kernel")
+		return errors.New("the kernel refuses it, whatever the privileges (EPERM): a hardened or locked-down kernel")
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("this kernel does not have it: %w", err)
 	}
