@@ -27,7 +27,7 @@ test:
 	go test -timeout 15m ./...
 ifneq ($(SUDO),)
 	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
-		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./internal/sockdiag ./internal/check ./internal/chaos ./cmd/porttrace
+		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./internal/sockdiag ./internal/check ./internal/confine ./internal/chaos ./cmd/porttrace
 endif
 
 # The same tests on other kernels: Debian's, in QEMU with software emulation, with each
