@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"porttrace/internal/event"
 	"porttrace/internal/privilege"
 	"porttrace/internal/testutil/need"
 )
@@ -29,21 +30,20 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// tryAll tries all that a set needs, whatever the table of capabilities says.
+// tryAll loads, attaches and runs all that a set needs, whatever the table of
+// capabilities says.
 func tryAll(set Set) error {
-	root, done, err := set.cgroupRoot()
-	if err != nil {
+	p := &Probe{set: set, options: Options{TCP: true, UDP: true, IPv4: true, IPv6: true, BufferSize: os.Getpagesize()}}
+	defer p.Close()
+	if err := p.load(); err != nil {
 		return err
 	}
-	defer done()
-	for _, h := range set.hooks() {
-		if err := tryHook(set, h, root); err != nil && !h.optional {
-			return fmt.Errorf("%s: %w", h.program, err)
-		}
+	if err := p.attach(); err != nil {
+		return err
 	}
 	for _, it := range iterators {
-		if err := tryLook(it); err != nil {
-			return fmt.Errorf("%s: %w", it.program, err)
+		if err := p.iterate(nil, it, func(*event.Event) {}, nil); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -72,7 +72,7 @@ func TestCapabilitiesAreEnoughAndNeeded(t *testing.T) {
 	raiseMemlock() // CAP_SYS_RESOURCE would, before 5.11
 	tried := 0
 	for _, set := range []Set{Fentry, Stable} {
-		if only := Set(os.Getenv("PORTTRACE_TEST_HOOKS")); only != "" && only != Auto && only != set || !Diagnose().Works(set) {
+		if only := Set(os.Getenv("PORTTRACE_TEST_HOOKS")); only != "" && only != Auto && only != set || tryAll(set) != nil {
 			continue
 		}
 		tried++
