@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"porttrace/internal/diagnose"
 	"porttrace/internal/filter"
@@ -28,7 +27,7 @@ import (
 type tracer struct {
 	env    *env
 	config traceConfig
-	clock  ktime.Clock
+	clock  *ktime.Clock
 	owners *owner.Resolver
 	ranges *pool.Ranges
 	probe  *probe.Probe
@@ -39,6 +38,7 @@ type tracer struct {
 	file   *recording.File // nil: the recording goes elsewhere or nowhere
 	renew  <-chan struct{} // a SIGHUP
 	begun  bool
+	began  ktime.Time        // tracing
 	failed error             // what ended the trace before its time
 	end    *lifetime.EndInfo // nil: no end record yet
 }
@@ -116,7 +116,8 @@ func (t *tracer) open() error {
 		t.notice("this kernel does not show %s", what)
 	}
 	t.live = live.New(p, live.Options{
-		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS, Losses: t.lost, Corrected: t.corrected,
+		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS,
+		Losses: t.lost, Corrected: t.corrected, Stepped: t.stepped,
 	})
 	unfiltered := c.Ports.Empty() && c.IPv4 && c.IPv6
 	t.book = pool.NewBook(t.ranges, t.live.Tracker(), unfiltered, t.clock.Wall(ktime.Now()))
@@ -221,9 +222,7 @@ func (t *tracer) begin(emit func(*lifetime.Record)) error {
 		return err
 	}
 	t.notice("tracing")
-	if t.config.Duration > 0 {
-		time.AfterFunc(t.config.Duration, t.live.Stop)
-	}
+	t.began = ktime.Now()
 	return nil
 }
 
@@ -272,6 +271,10 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 		return t.begin(emit)
 	}
 	t.renewIfAsked()
+	// By the clock that goes on through suspend: a timer of Go's would sleep, too.
+	if d := t.config.Duration; d > 0 && ktime.Now().Sub(t.began) >= d {
+		t.live.Stop()
+	}
 	if err := t.live.Next(t.through(emit)); err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func checkReplay(t *testing.T, name string, records []lifetime.Record) {
 	owners := owner.NewResolver()
 	defer owners.Close()
 	var got []lifetime.Record
-	tracker := lifetime.NewTracker(ktime.Clock{}, owners, false, func(r *lifetime.Record) {
+	tracker := lifetime.NewTracker(new(ktime.Clock), owners, false, func(r *lifetime.Record) {
 		kept, hold := *r, *r.Hold
 		kept.Hold = &hold
 		hold.Owner.Cgroup = "" // no recorded one goes back into an event

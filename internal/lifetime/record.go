@@ -50,7 +50,7 @@ func (h *Hold) HeldFor() time.Duration {
 // Type says what a record tells.
 type Type uint8
 
-// The types of records, in the order a recording first meets them.
+// The types of records, in the order a recording first meets them; Clock and Shed are rare.
 const (
 	Start Type = iota + 1
 	HeldAtStart
@@ -62,10 +62,14 @@ const (
 	Lost
 	HeldAtEnd
 	End
+	Clock
+	Shed
 )
 
 // Record is one step of the story, the unit that sinks receive and recordings keep.
-// Which fields are set depends on Type.
+// Which fields are set depends on Type. All its times are by one wall clock, that of its
+// own Time: after the clock was set, a hold was assigned at another time than its assign
+// record said, and its length is what it was.
 type Record struct {
 	Type Type
 	Time ktime.Wall
@@ -80,12 +84,15 @@ type Record struct {
 	Pool    *PoolInfo
 	Lost    *LostInfo
 	End     *EndInfo
+	Clock   *ClockInfo
+	Shed    *ShedInfo
 }
 
 // StartInfo is the first record.
 type StartInfo struct {
 	Schema  int
-	Part    int // of a rotated recording, from 1; 0: the only one
+	Uptime  ktime.Time // at the record's time; zero: unknown
+	Part    int        // of a rotated recording, from 1; 0: the only one
 	Version string
 	Host    string
 	BootID  string
@@ -154,8 +161,22 @@ type PoolInfo struct {
 // events, what was put right after it.
 type LostInfo struct {
 	Events     uint64
-	Where      string // "ring", "map", "recursion", "hidden", "recording"; "" unknown
+	Where      string // "ring", "cpu", "map", "recursion", "hidden", "recording"; "" unknown
 	Reconciled int64  // holds put right; negative: not known yet
+}
+
+// ClockInfo is a wall clock that was set: Time is by the new one, and so are the records
+// that follow.
+type ClockInfo struct {
+	From ktime.Wall // the same moment by the one before
+}
+
+// ShedInfo is what the tracer leaves out from now on, to stay within its share of the CPU.
+type ShedInfo struct {
+	What  []string      // "latency", "detail", "owners", "events"; none: nothing any more
+	Limit int           // percent of one CPU
+	Used  float64       // the same, of the second before
+	For   time.Duration // since it began to leave anything out
 }
 
 // EndInfo is the last record: the totals.

@@ -26,7 +26,7 @@ type Totals struct {
 // Tracker turns events into records. It is deterministic: time comes from events only,
 // and the same events give the same records. It is not safe for concurrent use.
 type Tracker struct {
-	clock   ktime.Clock
+	clock   *ktime.Clock
 	owners  Owners
 	emit    func(*Record)
 	states  bool
@@ -57,7 +57,7 @@ type hold struct {
 
 // NewTracker returns a tracker that hands its records to emit; the record and what it
 // points to are reused after emit returns. With states, each state entered is a record.
-func NewTracker(clock ktime.Clock, owners Owners, states bool, emit func(*Record)) *Tracker {
+func NewTracker(clock *ktime.Clock, owners Owners, states bool, emit func(*Record)) *Tracker {
 	return &Tracker{
 		clock:  clock,
 		owners: owners,
@@ -96,6 +96,17 @@ func (t *Tracker) Handle(e *event.Event) {
 
 // Started ends the first look: holds found from now on were not held before the start.
 func (t *Tracker) Started() { t.started = true }
+
+// Reclock tells the times of all holds by the clock as it goes now: it was set.
+func (t *Tracker) Reclock() {
+	for _, h := range t.held {
+		h.Assigned = t.clock.Wall(h.assigned)
+	}
+}
+
+// TellStates has each state entered told from now on, or not. What changes meanwhile is
+// told with the next change.
+func (t *Tracker) TellStates(tell bool) { t.states = tell }
 
 // Totals returns the counters so far.
 func (t *Tracker) Totals() Totals { return t.totals }

@@ -21,12 +21,14 @@ const pollInterval = 20 * time.Millisecond
 
 // Options of a source.
 type Options struct {
-	Clock  ktime.Clock
+	Clock  *ktime.Clock
 	Owners lifetime.Owners
 	States bool   // a record for each state entered
 	NetNS  uint32 // only this namespace's sockets; 0: all
 	// Losses is called when events were lost, at once; nil: not.
 	Losses func(probe.Losses)
+	// Stepped is called when the wall clock was set; nil: not.
+	Stepped func(ktime.Step)
 	// Corrected is called when the held set was put right; nil: not.
 	Corrected func(lifetime.Corrections, Explanation)
 }
@@ -87,6 +89,7 @@ func (s *Source) Next(emit func(*lifetime.Record)) error {
 		return io.EOF
 	}
 	s.emit = emit
+	s.followClock()
 	select {
 	case <-s.stop:
 		s.done = true

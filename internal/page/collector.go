@@ -18,7 +18,8 @@ type Options struct {
 }
 
 // Collector gathers what the page shows. It takes recordings one after the other, of one
-// host or several, each with its start record. It is for one goroutine.
+// host or several, each with its start record, and all times by a clock that was never set,
+// as package report has them. It is for one goroutine.
 type Collector struct {
 	opts       Options
 	time       timeline
@@ -110,6 +111,8 @@ func (c *Collector) Write(r *lifetime.Record) error {
 	case lifetime.Lost:
 		rec.lost += r.Lost.Events
 		rec.put(r.Lost)
+	case lifetime.Clock: // the times that come are by the clock before all the same
+		rec.steps = append(rec.steps, clockStep{r.Time, r.Time.Sub(r.Clock.From)})
 	case lifetime.End:
 		rec.end = r.End
 	}

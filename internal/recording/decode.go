@@ -81,6 +81,10 @@ func (d *decoder) record(typ string) (*lifetime.Record, error) {
 		return d.pool(), nil
 	case "lost":
 		return d.lost(), nil
+	case "clock":
+		return d.clock(), nil
+	case "shed":
+		return d.shed(), nil
 	case "end":
 		return d.endRecord(), nil
 	}

@@ -10,7 +10,7 @@ import (
 
 // AppendRecord appends r to dst as one line, newline included, and returns the
 // extended slice. It allocates only to grow dst. The part of r that its Type asks for
-// (Hold, Start, Failure, Pool, Lost, End) must be set; a Type that is not known appends
+// (Hold, Start, Failure, Pool, Lost, End, Clock, Shed) must be set; a Type that is not known appends
 // nothing.
 func AppendRecord(dst []byte, r *lifetime.Record) []byte {
 	switch r.Type {
@@ -39,6 +39,10 @@ func AppendRecord(dst []byte, r *lifetime.Record) []byte {
 		dst = appendHold(appendHead(dst, `{"type":"held"`, r), `,"at":"end"`, r)
 		dst = appendState(dst, `,"state":`, r.Hold.State)
 		dst = appendStates(dst, r.Hold)
+	case lifetime.Clock:
+		dst = appendClock(appendHead(dst, `{"type":"clock"`, r), r)
+	case lifetime.Shed:
+		dst = appendShed(appendHead(dst, `{"type":"shed"`, r), r.Shed)
 	case lifetime.End:
 		dst = appendEnd(appendHead(dst, `{"type":"end"`, r), r.End)
 	default:
@@ -112,6 +116,9 @@ func appendStart(dst []byte, s *lifetime.StartInfo) []byte {
 	if s.Part != 0 {
 		dst = appendInt(dst, `,"part":`, int64(s.Part))
 	}
+	if s.Uptime != 0 {
+		dst = appendUint(dst, `,"uptime_ns":`, uint64(s.Uptime))
+	}
 	dst = appendText(dst, `,"version":`, s.Version)
 	dst = appendText(dst, `,"host":`, s.Host)
 	dst = appendText(dst, `,"boot_id":`, s.BootID)
@@ -175,6 +182,26 @@ func appendLost(dst []byte, l *lifetime.LostInfo) []byte {
 	dst = appendUint(dst, `,"events":`, l.Events)
 	dst = appendText(dst, `,"where":`, l.Where)
 	return appendCount(dst, `,"reconciled":`, l.Reconciled)
+}
+
+// appendClock writes by how much the clock was set, and what it was before.
+func appendClock(dst []byte, r *lifetime.Record) []byte {
+	dst = appendWall(dst, `,"from":`, r.Clock.From)
+	return appendInt(dst, `,"offset_ns":`, int64(r.Time.Sub(r.Clock.From)))
+}
+
+func appendShed(dst []byte, s *lifetime.ShedInfo) []byte {
+	dst = append(dst, `,"what":[`...)
+	for i, what := range s.What {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, "", what)
+	}
+	dst = append(dst, ']')
+	dst = appendInt(dst, `,"limit_percent":`, int64(s.Limit))
+	dst = appendFloat(dst, `,"used_percent":`, s.Used)
+	return appendInt(dst, `,"for_ns":`, int64(s.For))
 }
 
 func appendEnd(dst []byte, e *lifetime.EndInfo) []byte {

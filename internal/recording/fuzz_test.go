@@ -20,7 +20,7 @@ func FuzzReader(f *testing.F) {
 		f.Add(AppendRecord(nil, r))
 	}
 	g := newGenerator(1)
-	for typ := lifetime.Start; typ <= lifetime.End; typ++ {
+	for typ := lifetime.Start; typ <= lifetime.Shed; typ++ {
 		f.Add(AppendRecord(nil, g.record(typ)))
 	}
 	f.Add([]byte("{\"type\":\"lost\",\"where\":\"\\udcff\\ud83d\\ude00\xff\"}\n{\"type\":\"x\",\"a\":[1,{\"b\":null}]}\n"))

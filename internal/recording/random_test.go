@@ -39,6 +39,13 @@ func (g generator) record(typ lifetime.Type) *lifetime.Record {
 		}
 	case lifetime.Lost:
 		r.Lost = &lifetime.LostInfo{Events: g.count(), Where: g.text(), Reconciled: int64(g.orUnknown())}
+	case lifetime.Clock:
+		r.Clock = &lifetime.ClockInfo{From: r.Time/2 + g.wall()/4}
+	case lifetime.Shed:
+		r.Shed = &lifetime.ShedInfo{Limit: g.IntN(100), Used: g.float(), For: time.Duration(g.count() >> 1)}
+		for range g.IntN(4) {
+			r.Shed.What = append(r.Shed.What, g.text())
+		}
 	case lifetime.End:
 		r.End = &lifetime.EndInfo{
 			BeforeStart: g.count(), Assigned: g.count(), Released: g.count(), Held: g.count(),
@@ -86,7 +93,7 @@ func (g generator) hold(typ lifetime.Type) *lifetime.Hold {
 
 func (g generator) start() *lifetime.StartInfo {
 	s := &lifetime.StartInfo{
-		Schema: Schema, Part: g.IntN(3), Version: g.text(), Host: g.text(), BootID: g.text(),
+		Schema: Schema, Part: g.IntN(3), Uptime: ktime.Time(g.count()), Version: g.text(), Host: g.text(), BootID: g.text(),
 		Kernel: g.text(), Hooks: g.text(), Filter: g.text(),
 	}
 	for range g.IntN(4) {

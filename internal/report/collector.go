@@ -41,6 +41,7 @@ type Collector struct {
 type host struct {
 	name, bootID string // as the start records have them; "": unknown
 	engine       *diagnose.Engine
+	clock        bootClock
 }
 
 // gathered is what all recordings add to.
@@ -91,6 +92,7 @@ func (c *Collector) Write(r *lifetime.Record) error {
 		return nil
 	case r.Type == lifetime.Start:
 		c.open(r.Start, true)
+		c.recording.host.clock.start(r)
 	case c.fresh || c.recording == nil:
 		c.open(&lifetime.StartInfo{}, false) // whose records these are nobody says
 	}
@@ -115,7 +117,9 @@ func (c *Collector) goesOn(r *lifetime.Record) bool {
 	if c.recording == nil || !c.recording.goesOn(r.Start) {
 		return false
 	}
-	c.recording.about.nextPart(r.Start.Part, c.file)
+	if c.recording.about.nextPart(r.Start.Part, c.file) > 0 {
+		c.recording.host.clock.start(r) // it may have been set in what is missing
+	}
 	c.fresh = false
 	return true
 }

@@ -69,9 +69,17 @@ func (s *session) goesOn(info *lifetime.StartInfo) bool {
 }
 
 func (s *session) write(r *lifetime.Record) {
+	r, step := s.host.clock.follow(r)
+	if step != nil {
+		s.about.Steps = append(s.about.Steps, *step)
+	}
 	s.span(r)
 	s.total.add(r)
 	s.about.note(r)
+	if r.Type == lifetime.Clock {
+		s.show(r) // not for the engine: what follows has no step
+		return
+	}
 	if !s.c.opts.Scope.has(r) {
 		return
 	}

@@ -42,7 +42,7 @@ func (tr *trace) with(t *testing.T) *trace { return &trace{t, tr.tracer} }
 // tracer is probe, tracker and pools as the program has them, with a sink that remembers.
 type tracer struct {
 	probe  *probe.Probe
-	clock  ktime.Clock
+	clock  *ktime.Clock
 	ranges *pool.Ranges
 	source *traced
 	cancel context.CancelFunc
