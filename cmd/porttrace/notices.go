@@ -51,6 +51,9 @@ func (t *tracer) lost(l probe.Losses) {
 	if l.Ring > 0 {
 		t.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, min(4*max(t.config.BufferSize, probe.DefaultBufferSize), flagvalue.MaxSize)>>20)
 	}
+	if l.CPU > 0 { // that there are some was said when it began
+		t.thrift.lost += l.CPU
+	}
 	if l.Map > 0 {
 		t.notice("lost %d events: the kernel had no room to remember a socket (more than --max-holds %d?)", l.Map, t.config.MaxHolds)
 	}

@@ -47,6 +47,7 @@ type traceConfig struct {
 	Hooks      string // "auto", "fentry" or "stable"
 	BufferSize int    // bytes, as the kernel takes them
 	MaxHolds   int
+	MaxCPU     int // percent of one CPU; 0: no limit
 }
 
 // config checks the flags against each other. now names the default recording.
@@ -71,6 +72,7 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		Hooks:      t.hooks.String(),
 		BufferSize: int(t.buffer),
 		MaxHolds:   t.holds.Int(),
+		MaxCPU:     t.cpu.Int(),
 		RotateSize: int64(t.rotate),
 		RotateKeep: t.keep.Int(),
 	}

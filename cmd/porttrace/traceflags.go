@@ -14,6 +14,9 @@ import (
 // defaultBuffer is the size of the kernel ring buffer: some 70,000 events.
 const defaultBuffer = flagvalue.Size(16 << 20)
 
+// mostCPU is the largest --max-cpu: a hundred CPUs are no limit.
+const mostCPU = 10_000
+
 // traceFlags is the tracer's command line.
 type traceFlags struct {
 	filters *pflag.FlagSet // those that say what is traced
@@ -33,6 +36,7 @@ type traceFlags struct {
 	hooks   flagvalue.Choice
 	buffer  flagvalue.Size
 	holds   flagvalue.Count
+	cpu     flagvalue.Count
 	version bool
 }
 
@@ -63,6 +67,9 @@ func (t *traceFlags) bind(set *flagSet) {
 	t.holds = flagvalue.NewCount(1 << 24)
 	_ = t.holds.Set(strconv.Itoa(probe.DefaultMaxHolds))
 	f.Var(&t.holds, "max-holds", "holds followed at a time, on sockets and in TIME_WAIT each; more are counted as lost")
+
+	t.cpu = flagvalue.NewCount(mostCPU)
+	f.Var(&t.cpu, "max-cpu", "leave out detail, then events, before porttrace takes more than this many percent of one CPU")
 
 	f = set.group("Other")
 	f.BoolVar(&t.version, "version", false, "the version")

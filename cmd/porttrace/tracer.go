@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"porttrace/internal/budget"
 	"porttrace/internal/diagnose"
 	"porttrace/internal/filter"
 	"porttrace/internal/ktime"
@@ -25,22 +26,24 @@ import (
 // tracer is one trace from the first look to the end record. It implements
 // pipeline.Source: the live kernel, seen through pools and filters.
 type tracer struct {
-	env    *env
-	config traceConfig
-	clock  *ktime.Clock
-	owners *owner.Resolver
-	ranges *pool.Ranges
-	probe  *probe.Probe
-	live   *live.Source
-	book   *pool.Book
-	engine *diagnose.Engine
-	filter *filter.Stage   // nil: everything is shown
-	file   *recording.File // nil: the recording goes elsewhere or nowhere
-	renew  <-chan struct{} // a SIGHUP
-	begun  bool
-	began  ktime.Time        // tracing
-	failed error             // what ended the trace before its time
-	end    *lifetime.EndInfo // nil: no end record yet
+	env      *env
+	config   traceConfig
+	clock    *ktime.Clock
+	owners   *owner.Resolver
+	ranges   *pool.Ranges
+	probe    *probe.Probe
+	live     *live.Source
+	book     *pool.Book
+	engine   *diagnose.Engine
+	filter   *filter.Stage   // nil: everything is shown
+	file     *recording.File // nil: the recording goes elsewhere or nowhere
+	renew    <-chan struct{} // a SIGHUP
+	thrift   *thrift         // nil: no limit
+	begun    bool
+	stopping bool              // Stop was called
+	began    ktime.Time        // tracing
+	failed   error             // what ended the trace before its time
+	end      *lifetime.EndInfo // nil: no end record yet
 }
 
 func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceConfig) (err error) {
@@ -116,7 +119,7 @@ func (t *tracer) open() error {
 		t.notice("this kernel does not show %s", what)
 	}
 	t.live = live.New(p, live.Options{
-		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS,
+		Clock: t.clock, Owners: t, States: c.States, NetNS: c.NetNS,
 		Losses: t.lost, Corrected: t.corrected, Stepped: t.stepped,
 	})
 	unfiltered := c.Ports.Empty() && c.IPv4 && c.IPv6
@@ -180,12 +183,13 @@ func (t *tracer) sinks() []pipeline.Sink {
 	case showJSON:
 		sinks = append(sinks, recording.NewWriter(t.env.stdout))
 	case showTable:
-		sinks = append(sinks, terminal.New(t.env.stdout, terminal.Options{
+		table := terminal.New(t.env.stdout, terminal.Options{
 			Width:    width,
 			Color:    isTerminal && t.env.getenv("NO_COLOR") == "",
 			States:   t.config.States,
 			Location: t.env.now().Location(),
-		}))
+		})
+		sinks = append(sinks, sparing{table, t})
 		if f, isFile := t.env.stdout.(*os.File); isFile && isTerminal {
 			sinks = append(sinks, hangup{f})
 		}
@@ -223,6 +227,9 @@ func (t *tracer) begin(emit func(*lifetime.Record)) error {
 	}
 	t.notice("tracing")
 	t.began = ktime.Now()
+	if t.config.MaxCPU > 0 {
+		t.thrift = newThrift(t.config.MaxCPU)
+	}
 	return nil
 }
 
@@ -261,7 +268,7 @@ func (t *tracer) Next(emit func(*lifetime.Record)) error {
 		return err
 	}
 	t.failed = err
-	t.live.Stop()
+	t.Stop()
 	return nil
 }
 
@@ -273,10 +280,16 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 	t.renewIfAsked()
 	// By the clock that goes on through suspend: a timer of Go's would sleep, too.
 	if d := t.config.Duration; d > 0 && ktime.Now().Sub(t.began) >= d {
-		t.live.Stop()
+		t.Stop()
+	}
+	if rest, err := t.spare(t.observed(t.filtered(emit))); rest || err != nil {
+		return err
 	}
 	if err := t.live.Next(t.through(emit)); err != nil {
 		return err
+	}
+	if t.level() >= budget.Detail {
+		return nil
 	}
 	now := t.clock.Wall(ktime.Now())
 	if t.book.NeedsStates(now) {
@@ -296,7 +309,7 @@ func (t *tracer) renewIfAsked() {
 		return
 	}
 	if t.file == nil {
-		t.live.Stop()
+		t.Stop()
 		return
 	}
 	if err := t.file.Reopen(); err != nil {
@@ -305,7 +318,10 @@ func (t *tracer) renewIfAsked() {
 }
 
 // Stop implements pipeline.Source.
-func (t *tracer) Stop() { t.live.Stop() }
+func (t *tracer) Stop() {
+	t.stopping = true
+	t.live.Stop()
+}
 
 // through leads records through the pools, then the filter, to emit.
 func (t *tracer) through(emit func(*lifetime.Record)) func(*lifetime.Record) {

@@ -3,8 +3,8 @@ package live
 import "porttrace/internal/lifetime"
 
 // followClock tells of a wall clock that was set since the last look at the ring, and has
-// all times told by the new one from then on. What was read meanwhile, a pollInterval at
-// the most, has been told by the old one.
+// all times told by the new one from then on. What was read meanwhile, a poll
+// at the most, has been told by the old one.
 func (s *Source) followClock() {
 	step, moved := s.options.Clock.Follow()
 	if !moved {

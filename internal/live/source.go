@@ -44,6 +44,8 @@ type Source struct {
 	audits  auditor
 	doubt   doubt
 	states  refresher
+	poll    time.Duration // how long an event may stay in the ring
+	starved bool          // a limit of the CPU keeps us from reading
 	stop    chan struct{}
 	done    bool
 }
@@ -51,9 +53,9 @@ type Source struct {
 // New returns a source on an attached probe, which it closes at the end.
 func New(p *probe.Probe, options Options) *Source {
 	now := ktime.Now()
-	s := &Source{probe: p, options: options, stop: make(chan struct{}, 1)}
+	s := &Source{probe: p, options: options, poll: pollInterval, stop: make(chan struct{}, 1)}
 	s.losses.next = now.Add(lossInterval)
-	s.audits.next, s.audits.interval = now.Add(auditInterval), auditInterval
+	s.audits.next, s.audits.interval, s.audits.share = now.Add(auditInterval), auditInterval, auditShare
 	s.tracker = lifetime.NewTracker(options.Clock, options.Owners, options.States, func(r *lifetime.Record) { s.emit(r) })
 	return s
 }
@@ -96,7 +98,7 @@ func (s *Source) Next(emit func(*lifetime.Record)) error {
 		return s.finish()
 	default:
 	}
-	if err := errors.Join(s.probe.Poll(pollInterval, s.handle), s.states.failed); err != nil {
+	if err := errors.Join(s.probe.Poll(s.poll, s.handle), s.states.failed); err != nil {
 		return err
 	}
 	now := ktime.Now()
