@@ -43,11 +43,14 @@ vm_PACKAGE := package
 vm_RUN := run
 vm_COMMAND := command
 
-# Random sockets for an hour (SOAK=10m: less), with the kernel's tables as judge.
+# Random sockets and real clients for an hour (SOAK=10m: less), with the kernel's tables as
+# judge; memory, descriptors and goroutines of the tracer are to be constant. SOAK_DIR=folder
+# keeps the recording, samples of the tracer as CSV and a chart of them as SVG.
 SOAK ?= 1h
+SOAK_DIR ?=
 soak:
 	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
-		PORTTRACE_CHAOS_DURATION=$(SOAK) PORTTRACE_CHAOS_PACE=30 \
+		PORTTRACE_CHAOS_DURATION=$(SOAK) PORTTRACE_CHAOS_PACE=30 $(if $(SOAK_DIR),PORTTRACE_CHAOS_DIR='$(abspath $(SOAK_DIR))') \
 		go test -count=1 -timeout 0 -v -run 'TestChaos$$' ./internal/chaos
 
 install: build

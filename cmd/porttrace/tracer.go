@@ -38,6 +38,7 @@ type tracer struct {
 	filter   *filter.Stage   // nil: everything is shown
 	file     *recording.File // nil: the recording goes elsewhere or nowhere
 	renew    <-chan struct{} // a SIGHUP
+	runtime  *runtimeStats   // nil: nobody asked
 	thrift   *thrift         // nil: no limit
 	begun    bool
 	stopping bool              // Stop was called
@@ -53,7 +54,7 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 	t := &tracer{
 		env: e, config: config, renew: renew,
 		clock: ktime.NewClock(), owners: owner.NewResolver(), ranges: pool.NewRanges(),
-		engine: diagnose.NewLive(),
+		engine: diagnose.NewLive(), runtime: newRuntimeStats(e.getenv("PORTTRACE_RUNTIME_STATS")),
 	}
 	defer t.owners.Close()
 
@@ -278,6 +279,7 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 		return t.begin(emit)
 	}
 	t.renewIfAsked()
+	t.writeRuntimeStats()
 	// By the clock that goes on through suspend: a timer of Go's would sleep, too.
 	if d := t.config.Duration; d > 0 && ktime.Now().Sub(t.began) >= d {
 		t.Stop()

@@ -45,7 +45,7 @@ func (c *capture) String() string {
 // that ends.
 func startTracer(t *testing.T, args ...string) *tracer {
 	t.Helper()
-	dir := os.Getenv("PORTTRACE_CHAOS_DIR")
+	dir := os.Getenv(dirEnv)
 	if dir == "" {
 		dir = t.TempDir()
 	}
@@ -53,6 +53,9 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	_ = os.Remove(tr.file)
 	args = append([]string{"-q", "--states", "-o", tr.file, "--hooks", string(testutil.Hooks(t))}, args...)
 	tr.cmd = exec.Command(program(t), args...)
+	if os.Getenv(durationEnv) != "" {
+		tr.cmd.Env = append(os.Environ(), "PORTTRACE_RUNTIME_STATS=1s")
+	}
 	tr.cmd.Stderr = &tr.stderr
 	tr.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := tr.cmd.Start(); err != nil {

@@ -97,7 +97,9 @@ func (f *File) handOver() {
 		f.b = next
 		return
 	}
-	f.b.lost += count(f.b.data)
+	by, clocks := moved(f.b.data)
+	f.b.owed += by
+	f.b.lost += count(f.b.data) - clocks
 	f.b.data = f.b.data[:0]
 	f.k.notices.begin(time.Now(),
 		"recording %q: the disk does not keep up: tracing goes on, records are being dropped until it does", f.k.path)

@@ -30,10 +30,11 @@ type keeper struct {
 	line   []byte // for records of the keeper's own
 
 	hole    hole
-	pending tally // of the present frame
-	removed bool  // part has no name any more
-	asked   bool  // to reopen
-	ended   bool  // what was to come last was put: whatever that left out is missing for good
+	moved   time.Duration // by clock records in the files, since start
+	pending tally         // of the present frame
+	removed bool          // part has no name any more
+	asked   bool          // to reopen
+	ended   bool          // what was to come last was put: whatever that left out is missing for good
 	notices notices
 
 	limit   int64 // the size at which to rotate
@@ -114,6 +115,7 @@ func (k *keeper) take(b *batch) {
 		k.start = b.start
 	}
 	k.hole.open += b.lost
+	k.hole.owed += b.owed
 	settled := b.settled
 	if !k.ended || len(b.data) > 0 {
 		k.put(b.data, b.last || settled != nil)
