@@ -76,7 +76,7 @@ func startTracer(t *testing.T, args ...string) *tracer {
 			<-tr.exited
 		}
 		if t.Failed() {
-			t.Logf("%q wrote to standard error:\n%s", tr.cmd.Args, &tr.stderr)
+			t.Logf("%q (%v) wrote to standard error:\n%s", tr.cmd.Args, tr.cmd.ProcessState, &tr.stderr)
 		}
 	})
 	for !strings.Contains(tr.stderr.String(), "porttrace: tracing\n") {
