@@ -42,7 +42,8 @@ func (s *sampler) panel(b *strings.Builder, of, top int) {
 		y := float64(top+panelHeight) - panelHeight*p.values[of]/max(most, 1)
 		fmt.Fprintf(&points, "%.1f,%.1f ", x, y)
 	}
-	fmt.Fprintf(b, `<text x="%d" y="%d">%s, 0 to %.4g %s, over %v</text>`+"\n", margin, top-6, m.name, most, m.unit, time.Duration(span*float64(time.Second)).Round(time.Second))
+	fmt.Fprintf(b, `<text x="%d" y="%d">%s</text>`+"\n", margin, top-6,
+		fmt.Sprintf("%s, 0 to %.4g%s, over %v", m.name, most, strings.TrimRight(" "+m.unit, " "), time.Duration(span*float64(time.Second)).Round(time.Second)))
 	fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" fill="none" stroke="#ccc"/>`+"\n", margin, top, chartWidth, panelHeight)
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="#06c"/>`+"\n", strings.TrimSpace(points.String()))
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,13 +59,22 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	}
 	tr.cmd.Stderr = &tr.stderr
 	tr.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := tr.cmd.Start(); err != nil {
+	started := make(chan error)
+	go func() {
+		// The signal is sent when the thread that started it ends (prctl(2)), and those that
+		// lived in a namespace of the run do end.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := tr.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = tr.cmd.Wait() // the status is in ProcessState
+			close(tr.exited)
+		}
+	}()
+	if err := <-started; err != nil {
 		t.Fatalf("starting porttrace: %v", err)
 	}
-	go func() {
-		_ = tr.cmd.Wait() // the status is in ProcessState
-		close(tr.exited)
-	}()
 	t.Cleanup(func() {
 		// After a failure too it shall say what it lost.
 		_ = tr.cmd.Process.Signal(syscall.SIGCONT)
