@@ -6,6 +6,9 @@
 // numbered from 1 in their start records; the newest one has the name given, and what is
 // missing in any of them is told by lost records whose place is "recording".
 //
+// All times of a record are by the clock of its own time: a clock record says that it was
+// set. None of these is ever missing, though others may be.
+//
 // What the schema does not keep reads as unknown: Hold.State of assign records (BOUND),
 // Hold.Search of all but assign records (-1), Hold.States of all but release and
 // held-at-end records, every owner field where the PID is unknown, and the zone of an
