@@ -174,11 +174,11 @@ func (r *run) live(disturb, judge func()) {
 			time.Sleep(50*time.Millisecond + time.Duration(r.rng.Int64N(int64(150*time.Millisecond))))
 			disturb()
 			r.book.catchUp()
+			r.samples.take(r)
 		}
 		r.pause()
 		judge()
 		r.report()
-		r.samples.take(r)
 	}
 }
 
