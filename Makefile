@@ -5,6 +5,9 @@ PORT    ?=
 PREFIX  ?= /usr/local
 DESTDIR ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+# All dates in what is built are the commit's: the same source makes the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 
 # Loading BPF needs root; nothing else here does.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -13,7 +16,8 @@ BPF_OBJECTS := internal/probe/bpf_bpfel.go internal/probe/bpf_bpfel.o
 .PHONY: build run test test-vm soak install generate check-generate bench bench-holds clean
 
 build:
-	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/porttrace ./cmd/porttrace
+	go build -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(SOURCE_DATE_EPOCH)" \
+		-o bin/porttrace ./cmd/porttrace
 
 # make run PORT=60568 traces one port, make run all of them.
 run: build

@@ -88,22 +88,6 @@ func TestRootHelpListsCommands(t *testing.T) {
 	}
 }
 
-func TestVersion(t *testing.T) {
-	version = "v1.2.3"
-	defer func() { version = "" }()
-	e, stdout, stderr := testEnv("--version")
-	if status := run(e); status != 0 || stderr.Len() > 0 {
-		t.Errorf("exit status %d: %s", status, stderr)
-	}
-	if !strings.HasPrefix(stdout.String(), "porttrace v1.2.3 linux/") || strings.Count(stdout.String(), "\n") != 1 {
-		t.Errorf("--version prints %q", stdout)
-	}
-	version = ""
-	if versionName() == "" {
-		t.Error("a build without a version has no name")
-	}
-}
-
 func TestBadCommandLines(t *testing.T) {
 	for _, tc := range []struct {
 		args string // split at spaces; _ stands for an empty argument
