@@ -13,11 +13,15 @@ const doctorAbout = `porttrace doctor tells what this kernel and these privilege
 	whether the hooks load, which set the tracer would take, and what to change where
 	something is refused. It changes nothing.`
 
-func doctor(e *env) error {
+func doctorFlags() *flagSet {
 	flags := newFlagSet("doctor", doctorAbout,
 		example{"doctor", "before the first trace on a host, or after one was refused"})
 	flags.group("Flags")
-	if err := flags.parse(e); err != nil {
+	return flags
+}
+
+func doctor(e *env) error {
+	if err := doctorFlags().parse(e); err != nil {
 		return err
 	}
 	return runDoctor(e)
