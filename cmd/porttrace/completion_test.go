@@ -71,6 +71,7 @@ func TestCompletionOfWhat(t *testing.T) {
 		"completion":          "for which shell? porttrace completion bash|zsh|fish",
 		"completion csh":      `"csh": want bash or zsh or fish`,
 		"completion bash zsh": "unknown argument: zsh",
+		"man 1":               "unknown argument: 1 (see porttrace man --help)",
 	} {
 		e, _, stderr := testEnv(strings.Fields(args)...)
 		if status := run(e); status != 2 || !strings.Contains(stderr.String(), want) {

@@ -33,6 +33,7 @@ func commands() []command {
 		{name: "check", help: "how full every pool is right now; needs no BPF", run: checkPools,
 			flags: func() *flagSet { return new(checkFlags).commandLine() }},
 		{name: "doctor", help: "what this kernel and these privileges allow, and why", run: doctor, flags: doctorFlags},
+		{name: "man", help: "print the manual page", run: printManual, flags: manualFlags, aside: true},
 		{name: "completion", help: "print what lets a shell complete command lines", run: printCompletion, flags: completionFlags, aside: true},
 	}
 }

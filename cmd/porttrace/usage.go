@@ -35,7 +35,7 @@ func (f *flagSet) usage() string {
 		fmt.Fprintf(&b, "  %s\n      %s\n", f.call(x), wrap(x.what, 6))
 	}
 	if f.command == "" {
-		b.WriteString("\nporttrace COMMAND --help tells more about a command.\n" +
+		b.WriteString("\nporttrace COMMAND --help tells more about a command, porttrace man everything.\n" +
 			"porttrace completion bash, zsh or fish lets that shell complete all of this.\n")
 	}
 	return b.String()

@@ -34,3 +34,6 @@ func AddrPort(a netip.AddrPort) string { return string(appendAddrPort(nil, a)) }
 // Columns returns how many columns of a terminal text takes that EscapeText made or that is
 // our own.
 func Columns(s string) int { return textWidth([]byte(s)) }
+
+// Titles returns the titles of all columns that a table can have.
+func Titles() []string { return titles[:] }
