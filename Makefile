@@ -4,16 +4,22 @@
 PORT    ?=
 PREFIX  ?= /usr/local
 DESTDIR ?=
+SHARE   := $(PREFIX)/share
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+# All dates in what is built are the commit's: the same source makes the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 
 # Loading BPF needs root; nothing else here does.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BPF_OBJECTS := internal/probe/bpf_bpfel.go internal/probe/bpf_bpfel.o
 
-.PHONY: build run test test-vm soak install generate check-generate bench bench-holds clean
+.PHONY: build run test test-vm soak install generate check-generate bench bench-holds dist test-dist clean
 
+# Without cgo the program is static, and confines itself a little further.
 build:
-	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/porttrace ./cmd/porttrace
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(SOURCE_DATE_EPOCH)" \
+		-o bin/porttrace ./cmd/porttrace
 
 # make run PORT=60568 traces one port, make run all of them.
 run: build
@@ -26,7 +32,7 @@ test:
 	go test -timeout 15m ./...
 ifneq ($(SUDO),)
 	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
-		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./internal/sockdiag ./internal/check ./internal/chaos ./cmd/porttrace
+		go test -timeout 15m ./internal/scenario ./internal/probe ./internal/recording ./internal/sockdiag ./internal/check ./internal/confine ./internal/chaos ./cmd/porttrace
 endif
 
 # The same tests on other kernels: Debian's, in QEMU with software emulation, with each
@@ -43,15 +49,36 @@ vm_PACKAGE := package
 vm_RUN := run
 vm_COMMAND := command
 
-# Random sockets for an hour (SOAK=10m: less), with the kernel's tables as judge.
+# Random sockets and real clients for an hour (SOAK=10m: less), with the kernel's tables as
+# judge; memory, descriptors and goroutines of the tracer are to be constant. SOAK_DIR=folder
+# keeps the recording, samples of the tracer as CSV and a chart of them as SVG.
 SOAK ?= 1h
+SOAK_DIR ?=
 soak:
 	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
-		PORTTRACE_CHAOS_DURATION=$(SOAK) PORTTRACE_CHAOS_PACE=30 \
+		PORTTRACE_CHAOS_DURATION=$(SOAK) PORTTRACE_CHAOS_PACE=30 $(if $(SOAK_DIR),PORTTRACE_CHAOS_DIR='$(abspath $(SOAK_DIR))') \
 		go test -count=1 -timeout 0 -v -run 'TestChaos$$' ./internal/chaos
+
+# What a release consists of, in dist/: static binaries, .deb, .rpm and .tar.gz for amd64
+# and arm64, their SBOMs, an OCI image for both, and SHA256SUMS. The same commit and Go
+# make the same bytes anywhere.
+MAINTAINER ?= The porttrace authors <porttrace@localhost>
+dist:
+	go -C internal/dist run . -source '$(CURDIR)' -output '$(CURDIR)/dist' -version '$(VERSION)' \
+		-commit '$(COMMIT)' -date '$(SOURCE_DATE_EPOCH)' -maintainer '$(MAINTAINER)'
+
+# dist made twice and compared, and what it makes tried with each format's own tools; as
+# root and on Debian, the package is installed in a chroot, too.
+test-dist:
+	go -C internal/dist vet ./...
+	go -C internal/dist test -count=1 -timeout 15m ./...
 
 install: build
 	install -D -m 0755 bin/porttrace $(DESTDIR)$(PREFIX)/bin/porttrace
+	./bin/porttrace man | install -D -m 0644 /dev/stdin $(DESTDIR)$(SHARE)/man/man1/porttrace.1
+	./bin/porttrace completion bash | install -D -m 0644 /dev/stdin $(DESTDIR)$(SHARE)/bash-completion/completions/porttrace
+	./bin/porttrace completion zsh | install -D -m 0644 /dev/stdin $(DESTDIR)$(SHARE)/zsh/site-functions/_porttrace
+	./bin/porttrace completion fish | install -D -m 0644 /dev/stdin $(DESTDIR)$(SHARE)/fish/vendor_completions.d/porttrace.fish
 
 generate:
 	cd internal/probe && BPF2GO_CFLAGS="-I/usr/include/$$(gcc -dumpmachine)" go generate .
@@ -85,4 +112,4 @@ bench-holds: build
 	$(SUDO) ./bin/bench -porttrace ./bin/porttrace -runs 0 -holds $(HOLDS) $(BENCH)
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

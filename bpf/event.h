@@ -70,7 +70,7 @@ enum loss_place {
 struct owner {
 	__u64 cgroup;              /* id in the default hierarchy */
 	__u32 pid, tid, uid;
-	__u32 pad;
+	__u32 started;             /* the process, in clock ticks of 10 ms since boot */
 	__u8 comm[16];
 };
 

@@ -251,8 +251,14 @@ struct kernfs_node {
 	__u64 id;
 };
 
+/* of a hierarchy of cgroups; 0: the default one */
+struct cgroup_root {
+	int hierarchy_id;
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 };
 
 struct css_set {
@@ -281,10 +287,13 @@ struct socket {
 };
 
 /* the owner, read here where the helpers are not offered (sockops) or where the
- * task is not the current one (iter/task_file) */
+ * task is not the current one (iter/task_file); a process is as old as its first thread,
+ * also when another one of it calls exec (de_thread) */
 struct task_struct {
 	int pid;
 	int tgid;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
 	struct css_set *cgroups;

@@ -243,8 +243,8 @@ struct {
 	__type(value, struct handled);
 } handled_events SEC(".maps");
 
-/* Switches to a task and from it, as seen by `switched`; Go reads it, and no trace has
- * it loaded. Full: further tasks are not counted. */
+/* Switches to a task and from it, as seen by `switched`; Go reads it, and no hook
+ * needs it. Full: further tasks are not counted. */
 struct switches {
 	__u32 to, from;
 	__u8 comm[16];
@@ -256,6 +256,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct switches);
 } switched_tasks SEC(".maps");
+
+/* Paths of cgroups that were removed, by id, written by cgroup_gone; Go reads it for owners
+ * whose cgroup is gone when their event is read. Full: the oldest goes. */
+struct cgroup_path {
+	__u8 path[512]; /* a longer one is cut, and then not taken */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 11);
+	__type(key, __u64);
+	__type(value, struct cgroup_path);
+} gone_cgroups SEC(".maps");
+
+static const struct cgroup_path no_path;
 
 /* Room that an iterator works in; its stack is too small. Iterators run one at a time. */
 struct scratch {

@@ -6,6 +6,7 @@
  * after it. */
 
 #include "bind.h"
+#include "cgroup.h"
 #include "connect.h"
 #include "hidden.h"
 #include "nested.h"
@@ -308,5 +309,12 @@ int clocks(void *ctx)
 {
 	clock_jiffies = bpf_jiffies64();
 	clock_boot = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(cgroup_gone, struct cgroup *cgrp, const char *path)
+{
+	keep_path(cgrp, path);
 	return 0;
 }

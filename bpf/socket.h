@@ -186,10 +186,15 @@ static __always_inline bool is_dying(struct net *net)
 	return false;
 }
 
+/* As /proc/PID/stat tells when a process started (do_task_stat, nsec_to_clock_t): with the
+ * pid it tells processes apart, though it comes round in 497 days. */
+#define CLOCK_TICK 10000000
+
 /* Before 5.11 the current task is known by address only. Not inlined, as it wants stack:
  * one pointer follows the fields, where BPF_CORE_READ has one for each. */
 static __noinline void read_owner_at(struct owner *owner, struct task_struct *task)
 {
+	__u64 started = 0;
 	void *at;
 
 	bpf_core_read(&at, sizeof(at), &task->cgroups);
@@ -201,6 +206,9 @@ static __noinline void read_owner_at(struct owner *owner, struct task_struct *ta
 	bpf_core_read(&owner->pid, sizeof(owner->pid), &task->tgid);
 	bpf_core_read(&owner->tid, sizeof(owner->tid), &task->pid);
 	bpf_core_read(owner->comm, sizeof(owner->comm), &task->comm);
+	bpf_core_read(&at, sizeof(at), &task->group_leader);
+	bpf_core_read(&started, sizeof(started), &((struct task_struct *)at)->start_boottime);
+	owner->started = started / CLOCK_TICK;
 }
 
 static __always_inline void read_owner(struct owner *owner, struct task_struct *task)
@@ -209,6 +217,7 @@ static __always_inline void read_owner(struct owner *owner, struct task_struct *
 	owner->pid = task->tgid;
 	owner->tid = task->pid;
 	owner->uid = task->cred->uid.val;
+	owner->started = task->group_leader->start_boottime / CLOCK_TICK;
 	bpf_probe_read_kernel(owner->comm, sizeof(owner->comm), &task->comm);
 }
 

@@ -50,20 +50,29 @@ type checkedPool struct {
 }
 
 type checkedHold struct {
-	ID        *uint64
-	NetNS     uint32
-	Proto     string
-	Port      int
-	Src       string
-	Dst       *string
-	DstPort   *int `json:"dst_port"`
-	Path      *string
-	Assigned  *string
-	PID       *int
-	TID       *int
-	Comm      *string
-	UID       *int
-	Cgroup    *string
+	ID       *uint64
+	NetNS    uint32
+	Proto    string
+	Port     int
+	Src      string
+	Dst      *string
+	DstPort  *int `json:"dst_port"`
+	Path     *string
+	Assigned *string
+	PID      *int
+	TID      *int
+	Comm     *string
+	UID      *int
+	Cgroup   *string
+
+	// what is known of the machine that the tests run on
+	Unit, Runtime, Pod, QoS, Exe, Cmdline, User string
+	UserUnit                                    string `json:"user_unit"`
+	ContainerName                               string `json:"container_name"`
+	PodNamespace                                string `json:"pod_namespace"`
+	PodUID                                      string `json:"pod_uid"`
+	NetNSName                                   string `json:"netns_name"`
+
 	Container *string
 	State     string
 }

@@ -44,8 +44,21 @@ func startClient(t *testing.T, lo, hi uint16) *clientProcess {
 	testutil.Need(t, os.Geteuid() == 0, "root, to make network namespaces")
 	ns := testutil.NewNetNS(t)
 	ns.Sysctl(t, "ipv4/ip_local_port_range", fmt.Sprint(lo, hi))
+	c := &clientProcess{t: t, ns: ns}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleEnv+"=client")
+	c.run(cmd, func() (err error) {
+		ns.Do(func() { err = cmd.Start() })
+		return err
+	})
+	c.pid = cmd.Process.Pid
+	return c
+}
+
+// run starts the client, or what starts it, and waits until it listens.
+func (c *clientProcess) run(cmd *exec.Cmd, start func() error) {
+	t := c.t
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -55,8 +68,7 @@ func startClient(t *testing.T, lo, hi uint16) *clientProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns.Do(func() { err = cmd.Start() })
-	if err != nil {
+	if err := start(); err != nil {
 		t.Fatalf("starting the client: %v", err)
 	}
 	t.Cleanup(func() {
@@ -65,10 +77,9 @@ func startClient(t *testing.T, lo, hi uint16) *clientProcess {
 			t.Errorf("the client: %v", err)
 		}
 	})
-	c := &clientProcess{t, ns, cmd.Process.Pid, in, bufio.NewScanner(out)}
+	c.in, c.answers = in, bufio.NewScanner(out)
 	c.answers.Buffer(nil, 1<<20)
 	c.do("ready")
-	return c
 }
 
 // netns returns the flag that traces the client's namespace only: tests of others run

@@ -108,7 +108,7 @@ func TestTraceFromContainer(t *testing.T) {
 			records := whole(t, readFile(t, p.path("x.jsonl")))
 			c.wantLifetimes(records, opened)
 			for _, r := range c.own(records, lifetime.Release) {
-				if o := r.Hold.Owner; o.Cgroup != own.Path || o.Container != id {
+				if o := r.Hold.Owner.Place.Value(); o.Cgroup != own.Path || o.Container != id {
 					t.Errorf("the owner of %d is in cgroup %q, container %q, want %q", r.Hold.Port, o.Cgroup, o.Container, own.Path)
 				}
 			}

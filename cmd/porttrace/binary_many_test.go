@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -54,7 +55,9 @@ func TestSideBySide(t *testing.T) {
 	// The other one still sees everything.
 	opened = append(opened, c.do("open", 23)...)
 	c.do("close")
-	one.until("all releases are shown", func() bool { return strings.Count(one.stdout.String(), `"type":"release"`) == len(opened) })
+	one.until("all releases are in the file", func() bool {
+		return bytes.Count(readFile(t, one.path("x.jsonl")), []byte(`"type":"release"`)) == len(opened)
+	})
 	one.signal(syscall.SIGKILL)
 	one.wait(128 + int(syscall.SIGKILL))
 	records, _ := readRecords(t, readFile(t, one.path("x.jsonl")))

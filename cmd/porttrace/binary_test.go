@@ -21,7 +21,7 @@ import (
 // test binary is porttrace where roleEnv says so.
 const roleEnv = "PORTTRACE_TEST_ROLE"
 
-// patience is how long a run, or a condition, may take on a loaded machine.
+// patience is how long a condition may take on a loaded machine, and a third of what a run may.
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		os.Exit(client())
 	case "container":
 		os.Exit(contain())
+	case "host":
+		os.Exit(furnish())
 	case "few files":
 		os.Exit(limitFiles())
 	}
@@ -78,7 +80,7 @@ func prepare(t *testing.T, args ...string) *process {
 func prepareCommand(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, dir: t.TempDir(), exited: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	p.stop = cancel
 	p.cmd = exec.CommandContext(ctx, name, args...)
 	if name == "/proc/self/exe" {

@@ -42,16 +42,21 @@ func checkPools(e *env) error {
 	return checked{level, err}
 }
 
-// runCheck returns the level of the last look; of one that was watched, none.
-func runCheck(e *env) (check.Level, error) {
+// commandLine returns the flag set that fills c.
+func (c *checkFlags) commandLine() *flagSet {
 	flags := newFlagSet("check", checkAbout,
 		example{"check", "is any pool of this host running full?"},
 		example{"check --port 60568", "who is on this port right now"},
 		example{"check --warn 50 --crit 80 --format json", "for a monitoring system: one object, and the exit status"},
 		example{"check --watch 2s --netns 4711", "one container's pools as they fill, by the id of a process in it"})
+	c.bind(flags)
+	return flags
+}
+
+// runCheck returns the level of the last look; of one that was watched, none.
+func runCheck(e *env) (check.Level, error) {
 	var set checkFlags
-	set.bind(flags)
-	if err := flags.parse(e); err != nil {
+	if err := set.commandLine().parse(e); err != nil {
 		return 0, err
 	}
 	options, err := set.options()

@@ -9,6 +9,7 @@ import (
 	"porttrace/internal/diagnose"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/terminal"
 )
 
 // At most so many findings are told at a time while tracing, and when it ends: a host with a
@@ -71,6 +72,9 @@ func (t *tracer) more(n int) {
 // finding is a finding on one line.
 func finding(f *diagnose.Finding) string {
 	line := fmt.Sprintf("%s: %s", f.Severity, f.Title)
+	if in := culpritIn(f.Culprit); in != "" {
+		line += "; culprit: " + terminal.Owner(f.Culprit) + ", " + in
+	}
 	if len(f.Because) > 0 {
 		ids := make([]string, len(f.Because))
 		for i, id := range f.Because {
@@ -79,6 +83,19 @@ func finding(f *diagnose.Finding) string {
 		line += " (because: " + strings.Join(ids, ", ") + ")"
 	}
 	return line
+}
+
+// culpritIn names the pod, container or unit of an owner, for a title has only names that a
+// program gives itself.
+func culpritIn(o *lifetime.Owner) string {
+	if o == nil {
+		return ""
+	}
+	place := o.Place.Value()
+	if kind, _ := place.Telling(); kind == "cgroup" {
+		return ""
+	}
+	return terminal.Place(&place)
 }
 
 // sumUpFindings ends the trace with what was found, and what to change.

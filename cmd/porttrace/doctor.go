@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"porttrace/internal/confine"
 	"porttrace/internal/probe"
 )
 
@@ -13,11 +14,15 @@ const doctorAbout = `porttrace doctor tells what this kernel and these privilege
 	whether the hooks load, which set the tracer would take, and what to change where
 	something is refused. It changes nothing.`
 
-func doctor(e *env) error {
+func doctorFlags() *flagSet {
 	flags := newFlagSet("doctor", doctorAbout,
 		example{"doctor", "before the first trace on a host, or after one was refused"})
 	flags.group("Flags")
-	if err := flags.parse(e); err != nil {
+	return flags
+}
+
+func doctor(e *env) error {
+	if err := doctorFlags().parse(e); err != nil {
 		return err
 	}
 	return runDoctor(e)
@@ -26,7 +31,7 @@ func doctor(e *env) error {
 // runDoctor prints what was found, a line each, and ends with the verdict. Its error is
 // the verdict where tracing will not work.
 func runDoctor(e *env) error {
-	found := probe.Diagnose()
+	found := append(probe.Diagnose(), confinement())
 	for _, c := range found {
 		if err := writeCheck(e, c); err != nil {
 			return err
@@ -45,6 +50,16 @@ func runDoctor(e *env) error {
 		return err
 	}
 	return errors.New("tracing does not work here: see the lines marked NO")
+}
+
+// confinement tells what keeps the running tracer in its place besides its capabilities.
+func confinement() probe.Check {
+	c := probe.Check{Name: "confinement", Detail: fmt.Sprintf("seccomp, and Landlock version %d", confine.ABI())}
+	if confine.ABI() == 0 {
+		c.Err, c.Minor = errors.New("seccomp, but no Landlock"), true
+		c.Advice = "the thread that makes the recording's files is not kept to its folder: take Linux 5.13, with landlock in its lsm= list"
+	}
+	return c
 }
 
 func writeCheck(e *env, c probe.Check) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"porttrace/internal/event"
+	"porttrace/internal/filter"
 	"porttrace/internal/flagvalue"
 )
 
@@ -21,6 +22,7 @@ type filterFlags struct {
 	pids   flagvalue.PIDs
 	comms  flagvalue.Comms
 	uids   flagvalue.UIDs
+	places placeFlags
 	netns  flagvalue.Netns
 	src    flagvalue.Prefixes
 	dst    flagvalue.Destinations
@@ -33,9 +35,35 @@ func (t *filterFlags) bind(f *pflag.FlagSet) {
 	f.Var(&t.pids, "pid", "only ports that these processes had assigned")
 	f.Var(&t.comms, "comm", "only those of tasks with exactly this name (can be repeated)")
 	f.Var(&t.uids, "uid", "only those of these users, by id or name")
+	t.places.bind(f)
 	f.Var(&t.netns, "netns", "only this network namespace: a process id, a path, an inode number, or a name from ip netns")
 	f.Var(&t.dst, "dst", "only to these remote addresses: 10.0.0.0/8, 192.0.2.7:443, [2001:db8::/32]:443")
 	f.Var(&t.src, "src", "only from these local addresses")
+}
+
+// placeFlags say where owners run.
+type placeFlags struct {
+	cgroups    flagvalue.Cgroups
+	containers flagvalue.Containers
+	units      flagvalue.Units
+	pods       flagvalue.Pods
+}
+
+func (p *placeFlags) bind(f *pflag.FlagSet) {
+	f.Var(&p.cgroups, "cgroup", "only those of these cgroups and all below them: /system.slice, with or without /sys/fs/cgroup")
+	f.Var(&p.containers, "container", "only those of these containers, by name or by 4 or more digits of the id")
+	f.Var(&p.units, "unit", "only those of these systemd units, of the system or of users; .service may be left out")
+	f.Var(&p.pods, "pod", "only those of these Kubernetes pods: a namespace and name, a name of any namespace, or a uid")
+}
+
+// holdFilter is what the flags ask of holds, but for what whole namespaces have in common.
+func (t *filterFlags) holdFilter() filter.Filter {
+	return filter.Filter{
+		PIDs: t.pids.List(), Comms: t.comms.List(), UIDs: t.uids.List(),
+		Cgroups: t.places.cgroups.List(), Containers: t.places.containers.List(),
+		Units: t.places.units.List(), Pods: t.places.pods.List(),
+		Dst: t.dst.List(), Src: t.src.List(),
+	}
 }
 
 func (t *filterFlags) tcp() bool  { return t.protos.Empty() || t.protos.Contains(event.TCP) }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"porttrace/internal/commandline"
 )
 
 // flagSet is the flags of one command, in the groups of its help.
@@ -16,7 +18,9 @@ type flagSet struct {
 	command  string // "" for the tracer
 	about    string // the first paragraph of the help
 	operands string // what follows the flags, as the usage names it; "" for nothing
-	rootless bool   // it needs no root
+	takes    commandline.Kind
+	words    []string // what operands may be, for takes Words
+	rootless bool     // it needs no root
 	examples []example
 	all      *pflag.FlagSet
 	groups   []flagGroup
@@ -50,14 +54,19 @@ func (f *flagSet) group(title string) *pflag.FlagSet {
 	return flags
 }
 
-// parse sets the flags from the arguments of e. When the help was asked for it writes
-// it and returns errAnswered.
-func (f *flagSet) parse(e *env) error {
+// close adds, after all other flags, those that each command has.
+func (f *flagSet) close() {
 	general := f.groups[len(f.groups)-1].flags
 	general.BoolVarP(&f.help, "help", "h", false, "this help")
 	for _, g := range f.groups {
 		f.all.AddFlagSet(g.flags)
 	}
+}
+
+// parse sets the flags from the arguments of e. When the help was asked for it writes
+// it and returns errAnswered.
+func (f *flagSet) parse(e *env) error {
+	f.close()
 	// pflag skips go test's own flags, which are unknown here.
 	for _, arg := range e.args {
 		if strings.HasPrefix(arg, "-test.") {

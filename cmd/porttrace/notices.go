@@ -12,6 +12,7 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/flagvalue"
+	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
 	"porttrace/internal/live"
 	"porttrace/internal/netns"
@@ -50,12 +51,27 @@ func (t *tracer) lost(l probe.Losses) {
 	if l.Ring > 0 {
 		t.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, min(4*max(t.config.BufferSize, probe.DefaultBufferSize), flagvalue.MaxSize)>>20)
 	}
+	if l.CPU > 0 { // that there are some was said when it began
+		t.thrift.lost += l.CPU
+	}
 	if l.Map > 0 {
 		t.notice("lost %d events: the kernel had no room to remember a socket (more than --max-holds %d?)", l.Map, t.config.MaxHolds)
 	}
 	if l.Recursion > 0 {
 		t.notice("lost %d events: the kernel skipped hooks that interrupted themselves", l.Recursion)
 	}
+}
+
+// stepped says that the wall clock was set.
+func (t *tracer) stepped(s ktime.Step) {
+	zone := t.env.now().Location()
+	at := func(w ktime.Wall) string { return w.Time().In(zone).Format("2006-01-02 15:04:05.000") }
+	direction := "forward"
+	if s.By() < 0 {
+		direction = "back"
+	}
+	t.notice("the clock was set %s by %v, from %s to %s: times from here on are by the new one, durations are not affected",
+		direction, s.By().Abs().Round(time.Millisecond), at(s.From), at(s.To))
 }
 
 // corrected says what an audit found amiss. What neither a loss nor the kernel explains

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"porttrace/internal/commandline"
 	"porttrace/internal/ktime"
 	"porttrace/internal/pipeline"
 	"porttrace/internal/report"
@@ -24,16 +25,23 @@ const reportAbout = `porttrace report tells from recordings who held the ports, 
 	one recording or come from several hosts, plain or compressed; - is standard input. It
 	needs no root.`
 
-func reportCommand(e *env) error {
+// commandLine returns the flag set that fills s.
+func (s *reportFlags) commandLine() *flagSet {
 	flags := newFlagSet("report", reportAbout,
 		example{"report porttrace-20261123T201500Z.jsonl", "why did this host run out of ports?"},
 		example{"report --port 60568 ports.jsonl.zst", "all that happened to one port, and when it was idle"},
 		example{"report --since 20:15 --until 20:30 web*.jsonl", "a quarter of an hour on several hosts"},
 		example{"report --since -10m --dst 10.0.0.5:5432 x.jsonl", "one destination in the last ten minutes"},
+		example{"report --by unit x.jsonl", "which unit holds the ports? also by container, pod, user, ..."},
 		example{"report --format json - < x.jsonl", "for another program"})
-	flags.operands, flags.rootless = "FILE...", true
+	flags.operands, flags.takes, flags.rootless = "FILE...", commandline.File, true
+	s.bind(flags)
+	return flags
+}
+
+func reportCommand(e *env) error {
 	var set reportFlags
-	set.bind(flags)
+	flags := set.commandLine()
 	if err := flags.parse(e); err != nil {
 		return err
 	}

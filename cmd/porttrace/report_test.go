@@ -94,6 +94,18 @@ func TestReportJSON(t *testing.T) {
 	}
 }
 
+// The recording is of before owners had units: all of them are unknown.
+func TestReportBy(t *testing.T) {
+	for by, title := range map[string]string{"process": "Processes", "unit": "Units", "container": "Containers", "pod": "Pods", "exe": "Executables", "user": "Users", "netns": "Network namespaces"} {
+		text, _ := reporting(t, "--by", by, replayed)
+		page, _ := reporting(t, "--by", by, "--format", "html", replayed)
+		if !strings.Contains(text, "\n"+title+"\n") || !strings.Contains(page, `"by":"`+title+`"`) {
+			t.Errorf("by %s: no table of %s:\n%s", by, title, text)
+		}
+	}
+	refused(t, 2, `--by: "thread": want process or exe or unit or container or pod or user or netns`, "--by", "thread", replayed)
+}
+
 func TestReportRefuses(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")

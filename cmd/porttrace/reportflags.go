@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"porttrace/internal/diagnose"
-	"porttrace/internal/filter"
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/page"
+	"porttrace/internal/party"
 	"porttrace/internal/pipeline"
 	"porttrace/internal/report"
 )
@@ -24,6 +24,7 @@ type reportFlags struct {
 	filterFlags
 	since, until flagvalue.Moment
 
+	by     flagvalue.Choice
 	top    flagvalue.Count
 	format reportFormat
 	output flagvalue.File
@@ -38,6 +39,8 @@ func (s *reportFlags) bind(set *flagSet) {
 	f.Var(&s.until, "until", "until just before then")
 
 	f = set.group("Output")
+	s.by = flagvalue.NewChoice(party.Names()...)
+	f.Var(&s.by, "by", "whose port time the first table adds up, and the page's port map shows")
 	s.top = flagvalue.NewCount(1 << 12)
 	_ = s.top.Set("10")
 	f.Var(&s.top, "top", "rows of each table")
@@ -66,8 +69,9 @@ func (s *reportFlags) options() report.Options {
 			NetNS: s.netns.Inode(), NoTCP: !s.tcp(), NoUDP: !s.udp(), NoIPv4: !s.ipv4(), NoIPv6: !s.ipv6(),
 		},
 		Ports:  s.ports,
-		Filter: filter.Filter{PIDs: s.pids.List(), Comms: s.comms.List(), UIDs: s.uids.List(), Dst: s.dst.List(), Src: s.src.List()},
+		Filter: s.holdFilter(),
 		Top:    s.top.Int(),
+		By:     party.LevelOf(s.by.String()),
 	}
 }
 
@@ -96,7 +100,7 @@ func (f *reportFormat) writer(e *env, s *reportFlags) (writeReport, []pipeline.S
 
 // htmlReport returns the page's writer, and its collector as a sink.
 func htmlReport(s *reportFlags) (writeReport, []pipeline.Sink) {
-	c := page.New(page.Options{Version: versionName(), Filter: filterText(s.filters)})
+	c := page.New(page.Options{Version: versionName(), Filter: filterText(s.filters), By: party.LevelOf(s.by.String())})
 	write := func(w io.Writer, sum *report.Summary) error {
 		findings := make([]diagnose.Finding, len(sum.Findings))
 		for i := range sum.Findings {

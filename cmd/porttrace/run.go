@@ -16,18 +16,25 @@ import (
 
 // command is one row of the command table.
 type command struct {
-	name string // "" for the tracer, which runs without a name
-	help string // one line
-	run  func(*env) error
+	name  string // "" for the tracer, which runs without a name
+	help  string // one line
+	run   func(*env) error
+	flags func() *flagSet // its command line, not parsed
+	aside bool            // no part of tracing: not in the list of commands
 }
 
 // commands returns the command table, in the order of the help.
 func commands() []command {
 	return []command{
-		{"", "trace and record until Ctrl-C, SIGTERM or --duration", trace},
-		{"report", "lifetimes, a port's history, exhaustion diagnosis", reportCommand},
-		{"check", "how full every pool is right now; needs no BPF", checkPools},
-		{"doctor", "what this kernel and these privileges allow, and why", doctor},
+		{name: "", help: "trace and record until Ctrl-C, SIGTERM or --duration", run: trace,
+			flags: func() *flagSet { return new(traceFlags).commandLine() }},
+		{name: "report", help: "lifetimes, a port's history, exhaustion diagnosis", run: reportCommand,
+			flags: func() *flagSet { return new(reportFlags).commandLine() }},
+		{name: "check", help: "how full every pool is right now; needs no BPF", run: checkPools,
+			flags: func() *flagSet { return new(checkFlags).commandLine() }},
+		{name: "doctor", help: "what this kernel and these privileges allow, and why", run: doctor, flags: doctorFlags},
+		{name: "man", help: "print the manual page", run: printManual, flags: manualFlags, aside: true},
+		{name: "completion", help: "print what lets a shell complete command lines", run: printCompletion, flags: completionFlags, aside: true},
 	}
 }
 

@@ -36,5 +36,6 @@ func (t *tracer) startRecord() (lifetime.Record, error) {
 	if err := unix.Uname(&u); err == nil {
 		info.Kernel = unix.ByteSliceToString(u.Release[:])
 	}
-	return lifetime.Record{Type: lifetime.Start, Time: t.clock.Wall(ktime.Now()), Start: info}, nil
+	info.Uptime = ktime.Now()
+	return lifetime.Record{Type: lifetime.Start, Time: t.clock.Wall(info.Uptime), Start: info}, nil
 }

@@ -4,11 +4,11 @@ package main
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode"
 
+	"porttrace/internal/filter"
 	"porttrace/internal/flagvalue"
 )
 
@@ -28,16 +28,14 @@ type traceConfig struct {
 	Explicit   bool // explicit holds too: of Ports where it is not empty, else of all
 	TCP, UDP   bool // at least one
 	IPv4, IPv6 bool // at least one
-	PIDs       []uint32
-	Comms      []string
-	UIDs       []uint32
 	NetNS      uint32
-	Dst        []flagvalue.Destination
-	Src        []netip.Prefix
+	Holds      filter.Filter
 	FilterText string // the filter flags in canonical form, for the recording
 
 	Output   string // file to create, "-" for standard output, "" for no recording
 	Show     display
+	Columns  []string      // of the table, by name; nil: the usual ones
+	More     []string      // columns beside the usual ones
 	States   bool          // state records
 	Duration time.Duration // 0: until a signal
 
@@ -47,6 +45,7 @@ type traceConfig struct {
 	Hooks      string // "auto", "fentry" or "stable"
 	BufferSize int    // bytes, as the kernel takes them
 	MaxHolds   int
+	MaxCPU     int // percent of one CPU; 0: no limit
 }
 
 // config checks the flags against each other. now names the default recording.
@@ -59,18 +58,17 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		UDP:        t.udp(),
 		IPv4:       t.ipv4(),
 		IPv6:       t.ipv6(),
-		PIDs:       t.pids.List(),
-		Comms:      t.comms.List(),
-		UIDs:       t.uids.List(),
 		NetNS:      t.netns.Inode(),
-		Dst:        t.dst.List(),
-		Src:        t.src.List(),
+		Holds:      t.holdFilter(),
 		FilterText: filterText(t.filters),
 		States:     t.states || named,
 		Duration:   time.Duration(t.duration),
 		Hooks:      t.hooks.String(),
 		BufferSize: int(t.buffer),
 		MaxHolds:   t.holds.Int(),
+		Columns:    t.columns.Only(),
+		More:       t.columns.More(),
+		MaxCPU:     t.cpu.Int(),
 		RotateSize: int64(t.rotate),
 		RotateKeep: t.keep.Int(),
 	}
@@ -78,6 +76,9 @@ func (t *traceFlags) config(now time.Time) (traceConfig, error) {
 		return traceConfig{}, err
 	}
 	c.setOutput(t, now)
+	if t.columns.String() != "" && c.Show != showTable {
+		return traceConfig{}, errors.New("--columns: there is no table to have them: drop it, or what takes the table's place")
+	}
 	if err := c.checkRotation(); err != nil {
 		return traceConfig{}, err
 	}

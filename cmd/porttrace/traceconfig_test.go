@@ -5,11 +5,14 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"porttrace/internal/flagvalue"
 )
 
 // started is when the commands of these tests start, in a zone that is not UTC.
@@ -67,19 +70,31 @@ func TestFilterConfig(t *testing.T) {
 		{"IPv6", []string{"-6"}, "-6", func(c traceConfig) bool { return c.IPv6 && !c.IPv4 }},
 		{"both families", []string{"-46"}, "-4 -6", func(c traceConfig) bool { return c.IPv4 && c.IPv6 }},
 		{"processes", []string{"--pid", "7,5"}, "--pid 5,7",
-			func(c traceConfig) bool { return reflect.DeepEqual(c.PIDs, []uint32{5, 7}) }},
+			func(c traceConfig) bool { return reflect.DeepEqual(c.Holds.PIDs, []uint32{5, 7}) }},
 		{"names", []string{"--comm", "it's", "--comm", "curl"}, `--comm curl --comm 'it'\''s'`,
-			func(c traceConfig) bool { return reflect.DeepEqual(c.Comms, []string{"curl", "it's"}) }},
+			func(c traceConfig) bool { return reflect.DeepEqual(c.Holds.Comms, []string{"curl", "it's"}) }},
 		{"user", []string{"--uid", "root"}, "--uid 0",
-			func(c traceConfig) bool { return reflect.DeepEqual(c.UIDs, []uint32{0}) }},
+			func(c traceConfig) bool { return reflect.DeepEqual(c.Holds.UIDs, []uint32{0}) }},
+		{"cgroups", []string{"--cgroup", "/sys/fs/cgroup/a.slice/,/b c"}, "--cgroup '/a.slice,/b c'",
+			func(c traceConfig) bool { return reflect.DeepEqual(c.Holds.Cgroups, []string{"/a.slice", "/b c"}) }},
+		{"containers", []string{"--container", "web,0123"}, "--container 0123,web",
+			func(c traceConfig) bool { return reflect.DeepEqual(c.Holds.Containers, []string{"0123", "web"}) }},
+		{"units", []string{"--unit", "nginx", "--unit", "a.scope"}, "--unit a.scope,nginx.service",
+			func(c traceConfig) bool {
+				return reflect.DeepEqual(c.Holds.Units, []string{"a.scope", "nginx.service"})
+			}},
+		{"pods", []string{"--pod", "prod/web,db"}, "--pod db,prod/web",
+			func(c traceConfig) bool {
+				return reflect.DeepEqual(c.Holds.Pods, []flagvalue.Pod{{Name: "db"}, {Namespace: "prod", Name: "web"}})
+			}},
 		{"namespace", []string{"--netns", fmt.Sprint(os.Getpid())}, fmt.Sprintf("--netns %d", ns.Ino),
 			func(c traceConfig) bool { return uint64(c.NetNS) == ns.Ino }},
 		{"destination", []string{"--dst", "[2001:db8::/32]:443,10.1.1.1/8"}, "--dst '10.0.0.0/8,[2001:db8::/32]:443'",
-			func(c traceConfig) bool { return len(c.Dst) == 2 && c.Dst[1].Port == 443 }},
+			func(c traceConfig) bool { return len(c.Holds.Dst) == 2 && c.Holds.Dst[1].Port == 443 }},
 		{"source", []string{"--src", "::ffff:10.0.0.1"}, "--src 10.0.0.1",
-			func(c traceConfig) bool { return len(c.Src) == 1 && c.Src[0].Addr().Is4() }},
+			func(c traceConfig) bool { return len(c.Holds.Src) == 1 && c.Holds.Src[0].Addr().Is4() }},
 		{"one address of the family", []string{"-4", "--dst", "::1,10.0.0.1"}, "-4 --dst 10.0.0.1,::1",
-			func(c traceConfig) bool { return len(c.Dst) == 2 }},
+			func(c traceConfig) bool { return len(c.Holds.Dst) == 2 }},
 		{"several, in the order of the help", []string{"--pid", "1", "-4", "-p", "1"}, "--port 1 -4 --pid 1",
 			func(c traceConfig) bool { return true }},
 		{"others are no filters", []string{"--states", "-q", "--hooks", "stable", "--duration", "1s"}, "",
@@ -128,5 +143,22 @@ func TestOutputConfig(t *testing.T) {
 				t.Errorf("recording to %q, showing %d; want %q, %d", config.Output, config.Show, tc.output, tc.show)
 			}
 		})
+	}
+}
+
+// The service's command line is one.
+func TestServiceCommandLine(t *testing.T) {
+	unit, err := os.ReadFile("../../internal/dist/porttrace.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(unit), "\nExecStart=")
+	line, _, _ := strings.Cut(rest, "\n")
+	words := strings.Fields(line)
+	if len(words) < 2 || filepath.Base(words[0]) != "porttrace" {
+		t.Fatalf("ExecStart is %q", line)
+	}
+	if c := parseTrace(t, words[1:]...); c.Show != showNothing || c.RotateSize == 0 || c.RotateKeep == 0 {
+		t.Errorf("%q: %+v", line, c)
 	}
 }

@@ -4,15 +4,20 @@ package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/probe"
+	"porttrace/internal/terminal"
 )
 
 // defaultBuffer is the size of the kernel ring buffer: some 70,000 events.
 const defaultBuffer = flagvalue.Size(16 << 20)
+
+// mostCPU is the largest --max-cpu: a hundred CPUs are no limit.
+const mostCPU = 10_000
 
 // traceFlags is the tracer's command line.
 type traceFlags struct {
@@ -26,6 +31,7 @@ type traceFlags struct {
 	rotate   flagvalue.FileSize
 	keep     flagvalue.Count
 	format   flagvalue.Choice
+	columns  flagvalue.Columns
 	quiet    bool
 	states   bool
 	duration flagvalue.Duration
@@ -33,6 +39,7 @@ type traceFlags struct {
 	hooks   flagvalue.Choice
 	buffer  flagvalue.Size
 	holds   flagvalue.Count
+	cpu     flagvalue.Count
 	version bool
 }
 
@@ -50,6 +57,9 @@ func (t *traceFlags) bind(set *flagSet) {
 	f.Var(&t.keep, "rotate-keep", "delete the oldest part when there are more than this many")
 	t.format = flagvalue.NewChoice("table", "json")
 	f.Var(&t.format, "format", "what standard output shows: a table, or the recording's JSON lines")
+	t.columns = flagvalue.NewColumns(terminal.ColumnNames())
+	f.Var(&t.columns, "columns", "the table's columns in this order; +NAME adds one to those that the terminal has room for: "+
+		strings.Join(terminal.ColumnNames(), ", "))
 	f.BoolVarP(&t.quiet, "quiet", "q", false, "no table")
 	f.BoolVar(&t.states, "states", false, "record each change of state, as --port does by itself")
 	f.Var(&t.duration, "duration", "stop after this time: 30s, 10m, 1h30m")
@@ -63,6 +73,9 @@ func (t *traceFlags) bind(set *flagSet) {
 	t.holds = flagvalue.NewCount(1 << 24)
 	_ = t.holds.Set(strconv.Itoa(probe.DefaultMaxHolds))
 	f.Var(&t.holds, "max-holds", "holds followed at a time, on sockets and in TIME_WAIT each; more are counted as lost")
+
+	t.cpu = flagvalue.NewCount(mostCPU)
+	f.Var(&t.cpu, "max-cpu", "leave out detail, then events, before porttrace takes more than this many percent of one CPU")
 
 	f = set.group("Other")
 	f.BoolVar(&t.version, "version", false, "the version")

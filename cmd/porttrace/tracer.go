@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
+	"porttrace/internal/budget"
 	"porttrace/internal/diagnose"
 	"porttrace/internal/filter"
 	"porttrace/internal/ktime"
@@ -26,21 +26,26 @@ import (
 // tracer is one trace from the first look to the end record. It implements
 // pipeline.Source: the live kernel, seen through pools and filters.
 type tracer struct {
-	env    *env
-	config traceConfig
-	clock  ktime.Clock
-	owners *owner.Resolver
-	ranges *pool.Ranges
-	probe  *probe.Probe
-	live   *live.Source
-	book   *pool.Book
-	engine *diagnose.Engine
-	filter *filter.Stage   // nil: everything is shown
-	file   *recording.File // nil: the recording goes elsewhere or nowhere
-	renew  <-chan struct{} // a SIGHUP
-	begun  bool
-	failed error             // what ended the trace before its time
-	end    *lifetime.EndInfo // nil: no end record yet
+	env      *env
+	config   traceConfig
+	clock    *ktime.Clock
+	owners   *owner.Resolver
+	ranges   *pool.Ranges
+	gone     *probe.CgroupWatch // nil: refused
+	probe    *probe.Probe
+	live     *live.Source
+	book     *pool.Book
+	engine   *diagnose.Engine
+	filter   *filter.Stage   // nil: everything is shown
+	file     *recording.File // nil: the recording goes elsewhere or nowhere
+	renew    <-chan struct{} // a SIGHUP
+	runtime  *runtimeStats   // nil: nobody asked
+	thrift   *thrift         // nil: no limit
+	begun    bool
+	stopping bool              // Stop was called
+	began    ktime.Time        // tracing
+	failed   error             // what ended the trace before its time
+	end      *lifetime.EndInfo // nil: no end record yet
 }
 
 func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceConfig) (err error) {
@@ -50,7 +55,7 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 	t := &tracer{
 		env: e, config: config, renew: renew,
 		clock: ktime.NewClock(), owners: owner.NewResolver(), ranges: pool.NewRanges(),
-		engine: diagnose.NewLive(),
+		engine: diagnose.NewLive(), runtime: newRuntimeStats(e.getenv("PORTTRACE_RUNTIME_STATS")),
 	}
 	defer t.owners.Close()
 
@@ -67,7 +72,17 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 		return err
 	}
 	defer func() { err = joinNew(err, t.probe.Close()) }()
-	return t.run(ctx, t.sinks())
+	if t.gone != nil {
+		defer t.gone.Close()
+	}
+	sinks := t.sinks()
+	if err := t.confine(); err != nil {
+		if t.file != nil {
+			err = joinNew(err, t.file.Discard())
+		}
+		return err
+	}
+	return t.run(ctx, sinks)
 }
 
 // joinNew is errors.Join but for errors that err has said already, as a recording's
@@ -115,15 +130,28 @@ func (t *tracer) open() error {
 	for _, what := range p.Missing() {
 		t.notice("this kernel does not show %s", what)
 	}
+	t.watchCgroups()
 	t.live = live.New(p, live.Options{
-		Clock: t.clock, Owners: t.owners, States: c.States, NetNS: c.NetNS, Losses: t.lost, Corrected: t.corrected,
+		Clock: t.clock, Owners: t, States: c.States, NetNS: c.NetNS,
+		Losses: t.lost, Corrected: t.corrected, Stepped: t.stepped,
 	})
 	unfiltered := c.Ports.Empty() && c.IPv4 && c.IPv6
 	t.book = pool.NewBook(t.ranges, t.live.Tracker(), unfiltered, t.clock.Wall(ktime.Now()))
-	if f := t.holdFilter(); f != nil {
-		t.filter = filter.NewStage(*f)
+	if f := t.holdFilter(); !f.IsEmpty() {
+		t.filter = filter.NewStage(f)
 	}
 	return nil
+}
+
+// watchCgroups is for owners whose cgroup is gone before their event is read.
+func (t *tracer) watchCgroups() {
+	gone, err := probe.WatchCgroups()
+	if err != nil {
+		t.notice("cgroups that are removed at once will have no path: %s", oneLine(err.Error()))
+		return
+	}
+	t.gone = gone
+	t.owners.AskGone(gone.Path)
 }
 
 // chosen says which hooks are at work, and why not the others.
@@ -134,15 +162,11 @@ func chosen(p *probe.Probe) string {
 	return fmt.Sprintf("hooks: %s", p.Hooks())
 }
 
-// holdFilter is what the kernel side does not filter by itself, nil if that is nothing.
-func (t *tracer) holdFilter() *filter.Filter {
-	c := t.config
-	f := &filter.Filter{PIDs: c.PIDs, Comms: c.Comms, UIDs: c.UIDs, Dst: c.Dst, Src: c.Src}
-	if !c.Ports.Empty() {
+// holdFilter is what the kernel side does not filter by itself.
+func (t *tracer) holdFilter() filter.Filter {
+	f := t.config.Holds
+	if !t.config.Ports.Empty() {
 		f.CouldMeet = t.couldMeetPorts
-	}
-	if len(f.PIDs)+len(f.Comms)+len(f.UIDs)+len(f.Dst)+len(f.Src) == 0 && f.CouldMeet == nil {
-		return nil
 	}
 	return f
 }
@@ -179,12 +203,15 @@ func (t *tracer) sinks() []pipeline.Sink {
 	case showJSON:
 		sinks = append(sinks, recording.NewWriter(t.env.stdout))
 	case showTable:
-		sinks = append(sinks, terminal.New(t.env.stdout, terminal.Options{
+		table := terminal.New(t.env.stdout, terminal.Options{
 			Width:    width,
 			Color:    isTerminal && t.env.getenv("NO_COLOR") == "",
 			States:   t.config.States,
+			Columns:  t.config.Columns,
+			More:     t.config.More,
 			Location: t.env.now().Location(),
-		}))
+		})
+		sinks = append(sinks, sparing{table, t})
 		if f, isFile := t.env.stdout.(*os.File); isFile && isTerminal {
 			sinks = append(sinks, hangup{f})
 		}
@@ -215,14 +242,18 @@ func (t *tracer) begin(emit func(*lifetime.Record)) error {
 		return err
 	}
 	t.observed(emit)(&start)
+	if err := t.checkPrivileges(); err != nil {
+		return err
+	}
 	t.checkPIDs()
 	t.checkNetNS(start.Start.Pools)
 	if err := t.firstLook(start.Start.Pools, t.through(emit)); err != nil {
 		return err
 	}
 	t.notice("tracing")
-	if t.config.Duration > 0 {
-		time.AfterFunc(t.config.Duration, t.live.Stop)
+	t.began = ktime.Now()
+	if t.config.MaxCPU > 0 {
+		t.thrift = newThrift(t.config.MaxCPU)
 	}
 	return nil
 }
@@ -262,7 +293,7 @@ func (t *tracer) Next(emit func(*lifetime.Record)) error {
 		return err
 	}
 	t.failed = err
-	t.live.Stop()
+	t.Stop()
 	return nil
 }
 
@@ -272,8 +303,19 @@ func (t *tracer) next(emit func(*lifetime.Record)) error {
 		return t.begin(emit)
 	}
 	t.renewIfAsked()
-	if err := t.live.Next(t.through(emit)); err != nil {
+	t.writeRuntimeStats()
+	// By the clock that goes on through suspend: a timer of Go's would sleep, too.
+	if d := t.config.Duration; d > 0 && ktime.Now().Sub(t.began) >= d {
+		t.Stop()
+	}
+	if rest, err := t.spare(t.observed(t.filtered(emit))); rest || err != nil {
 		return err
+	}
+	if err := t.live.Next(t.through(emit)); err != nil || t.end != nil {
+		return err // nothing comes after the end
+	}
+	if t.level() >= budget.Detail {
+		return nil
 	}
 	now := t.clock.Wall(ktime.Now())
 	if t.book.NeedsStates(now) {
@@ -293,7 +335,7 @@ func (t *tracer) renewIfAsked() {
 		return
 	}
 	if t.file == nil {
-		t.live.Stop()
+		t.Stop()
 		return
 	}
 	if err := t.file.Reopen(); err != nil {
@@ -302,7 +344,10 @@ func (t *tracer) renewIfAsked() {
 }
 
 // Stop implements pipeline.Source.
-func (t *tracer) Stop() { t.live.Stop() }
+func (t *tracer) Stop() {
+	t.stopping = true
+	t.live.Stop()
+}
 
 // through leads records through the pools, then the filter, to emit.
 func (t *tracer) through(emit func(*lifetime.Record)) func(*lifetime.Record) {

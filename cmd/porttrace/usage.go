@@ -31,22 +31,31 @@ func (f *flagSet) usage() string {
 	if len(f.examples) > 0 {
 		b.WriteString("\nExamples:\n")
 	}
-	call := "sudo porttrace "
-	if f.rootless {
-		call = "porttrace "
-	}
 	for _, x := range f.examples {
-		fmt.Fprintf(&b, "  %s\n      %s\n", strings.TrimSpace(call+x.line), wrap(x.what, 6))
+		fmt.Fprintf(&b, "  %s\n      %s\n", f.call(x), wrap(x.what, 6))
 	}
 	if f.command == "" {
-		b.WriteString("\nporttrace COMMAND --help tells more about a command.\n")
+		b.WriteString("\nporttrace COMMAND --help tells more about a command, porttrace man everything.\n" +
+			"porttrace completion bash, zsh or fish lets that shell complete all of this.\n")
 	}
 	return b.String()
+}
+
+// call returns an example as it is typed.
+func (f *flagSet) call(x example) string {
+	program := "sudo porttrace "
+	if f.rootless {
+		program = "porttrace "
+	}
+	return strings.TrimSpace(program + x.line)
 }
 
 func commandList() string {
 	var b strings.Builder
 	for _, c := range commands() {
+		if c.aside {
+			continue
+		}
 		writeRow(&b, strings.TrimSpace("porttrace "+c.name)+" [flags]", c.help, 28)
 	}
 	return b.String()

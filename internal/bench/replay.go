@@ -126,7 +126,7 @@ func tracked(path string) (p pass, err error) {
 	defer file.Close()
 	owners := owner.NewResolver()
 	defer owners.Close()
-	tracker := lifetime.NewTracker(ktime.Clock{}, owners, false, func(*lifetime.Record) {})
+	tracker := lifetime.NewTracker(new(ktime.Clock), owners, false, func(*lifetime.Record) {})
 	var want lifetime.Totals
 	var some []event.Event
 	runtime.GC()

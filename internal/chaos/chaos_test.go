@@ -16,11 +16,16 @@ import (
 // Whatever happens, the held set is the kernel's, and the recording adds up.
 func TestChaos(t *testing.T) {
 	r := newRun(t, 20*time.Second)
+	if os.Getenv(durationEnv) != "" {
+		r.samples = newSampler(r.lasts)
+		realClients(t)
+	}
 	r.populate(4)
 	r.trace("--buffer-size", "256M") // the host may have other loads, all in one ring
 	r.judge()
 	r.live(r.disturb, r.judge)
 	r.conclude()
+	r.samples.conclude(t)
 	end := r.book.end
 	if unseen := r.book.unseen; unseen > 0 { // while a protected task ran, or a hook interrupted itself
 		t.Logf("the kernel kept %d events from us: %s", unseen, &r.tracer.stderr)

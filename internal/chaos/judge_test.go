@@ -40,6 +40,7 @@ func (r *run) disagreement(wait time.Duration) (wrong census, unmet []claim) {
 	for deadline := time.Now().Add(wait); ; time.Sleep(10 * time.Millisecond) {
 		before := r.kernel()
 		r.book.catchUp()
+		r.samples.take(r)
 		wrong = differences(wrong, r.heldSet(), before, r.kernel())
 		if !r.lossy { // what was lost cannot be told
 			unmet = r.ledger.unmet(r.book.told)

@@ -5,7 +5,8 @@
 //	PORTTRACE_CHAOS_SEED      the seed of a run that failed; random unless given
 //	PORTTRACE_CHAOS_DURATION  how long the sockets live, such as 1h
 //	PORTTRACE_CHAOS_PACE      operations a second and worker
-//	PORTTRACE_CHAOS_DIR       where the recording stays; else it is removed
+//	PORTTRACE_CHAOS_DIR       where the recording stays, else it is removed, and, of a run whose
+//	                          duration is given, samples of the tracer and a chart of them
 //	PORTTRACE_TEST_PROGRAM    the porttrace to test; built unless given
 package chaos
 
@@ -16,6 +17,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+)
+
+const (
+	durationEnv = "PORTTRACE_CHAOS_DURATION"
+	dirEnv      = "PORTTRACE_CHAOS_DIR"
 )
 
 // roleEnv says that this process is a worker, and gives it its orders.

@@ -29,6 +29,7 @@ type run struct {
 	tracer  *tracer
 	book    *book
 	checks  int
+	samples *sampler  // nil: not a long run
 	lossy   bool      // the tracer is made to lose events
 	reports time.Time // when the next line about a long run is due
 }
@@ -43,7 +44,7 @@ func newRun(t *testing.T, lasts time.Duration) *run {
 	if text := os.Getenv("PORTTRACE_CHAOS_SEED"); text != "" {
 		r.seed = parse(t, text, func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) })
 	}
-	if text := os.Getenv("PORTTRACE_CHAOS_DURATION"); text != "" {
+	if text := os.Getenv(durationEnv); text != "" {
 		r.lasts = parse(t, text, time.ParseDuration)
 	}
 	if text := os.Getenv("PORTTRACE_CHAOS_PACE"); text != "" {
@@ -173,6 +174,7 @@ func (r *run) live(disturb, judge func()) {
 			time.Sleep(50*time.Millisecond + time.Duration(r.rng.Int64N(int64(150*time.Millisecond))))
 			disturb()
 			r.book.catchUp()
+			r.samples.take(r)
 		}
 		r.pause()
 		judge()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,7 +46,7 @@ func (c *capture) String() string {
 // that ends.
 func startTracer(t *testing.T, args ...string) *tracer {
 	t.Helper()
-	dir := os.Getenv("PORTTRACE_CHAOS_DIR")
+	dir := os.Getenv(dirEnv)
 	if dir == "" {
 		dir = t.TempDir()
 	}
@@ -53,15 +54,27 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	_ = os.Remove(tr.file)
 	args = append([]string{"-q", "--states", "-o", tr.file, "--hooks", string(testutil.Hooks(t))}, args...)
 	tr.cmd = exec.Command(program(t), args...)
+	if os.Getenv(durationEnv) != "" {
+		tr.cmd.Env = append(os.Environ(), "PORTTRACE_RUNTIME_STATS=1s")
+	}
 	tr.cmd.Stderr = &tr.stderr
 	tr.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := tr.cmd.Start(); err != nil {
+	started := make(chan error)
+	go func() {
+		// The signal is sent when the thread that started it ends (prctl(2)), and those that
+		// lived in a namespace of the run do end.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := tr.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = tr.cmd.Wait() // the status is in ProcessState
+			close(tr.exited)
+		}
+	}()
+	if err := <-started; err != nil {
 		t.Fatalf("starting porttrace: %v", err)
 	}
-	go func() {
-		_ = tr.cmd.Wait() // the status is in ProcessState
-		close(tr.exited)
-	}()
 	t.Cleanup(func() {
 		// After a failure too it shall say what it lost.
 		_ = tr.cmd.Process.Signal(syscall.SIGCONT)
@@ -73,7 +86,7 @@ func startTracer(t *testing.T, args ...string) *tracer {
 			<-tr.exited
 		}
 		if t.Failed() {
-			t.Logf("%q wrote to standard error:\n%s", tr.cmd.Args, &tr.stderr)
+			t.Logf("%q (%v) wrote to standard error:\n%s", tr.cmd.Args, tr.cmd.ProcessState, &tr.stderr)
 		}
 	})
 	for !strings.Contains(tr.stderr.String(), "porttrace: tracing\n") {

@@ -75,12 +75,13 @@ func (l *look) ownersOf(view *pool.View, pools []pool.Standing) (map[uint32]life
 	if err != nil {
 		return nil, err
 	}
+	var resolver owner.Resolver
 	processes := map[uint32]lifetime.Owner{}
 	owners := make(map[uint32]lifetime.Owner, len(found))
 	for inode, pid := range found {
 		o, known := processes[pid]
 		if !known {
-			o = owner.OfProcess(pid)
+			o = resolver.OfProcess(pid)
 			processes[pid] = o
 		}
 		owners[inode] = o
@@ -104,7 +105,7 @@ func (l *look) describe(view *pool.View, p pool.Standing, owners map[uint32]life
 			a.Unowned++
 		} else {
 			o := owners[inode]
-			counts[lifetime.Owner{PID: o.PID, Comm: o.Comm}]++
+			counts[lifetime.Owner{PID: o.PID, Comm: o.Comm, Place: o.Place}]++
 		}
 	}
 	for seat := range view.Seats(p.Key) {

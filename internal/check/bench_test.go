@@ -69,7 +69,9 @@ func beClient(listener, port, address int) error {
 	return err
 }
 
-func (l *lab) clients(many, addresses, port int) {
+// clients starts a process with connections that lives until the test ends, and returns its
+// id.
+func (l *lab) clients(many, addresses, port int) (pid int) {
 	l.t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), clientsEnv+"="+fmt.Sprint(many, addresses, port))
@@ -86,6 +88,7 @@ func (l *lab) clients(many, addresses, port int) {
 	if answer, _ := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(answer) != "ok" {
 		l.t.Fatalf("the clients say %q", answer)
 	}
+	return cmd.Process.Pid
 }
 
 // BenchmarkLook is a look at 30,000 sockets in three processes, both ends of connections,

@@ -182,6 +182,45 @@ func TestParityAndOwners(t *testing.T) {
 	}
 }
 
+// Owners are told with what their cgroups are named after, whatever they are in.
+func TestOwnersRunInPlaces(t *testing.T) {
+	l := newLab(t, "40000 40099")
+	home := testutil.NewCgroup(t, "porttrace-test-*")
+	id := fmt.Sprintf("%064x", os.Getpid())
+	places := map[int]lifetime.Place{}
+	for i, in := range []lifetime.Place{
+		{Cgroup: home.Path + "/system.slice/web.service", Unit: "web.service"},
+		{Cgroup: home.Path + "/docker-" + id + ".scope", Container: id, Runtime: "docker"},
+		{Cgroup: home.Path + "/plain"},
+	} {
+		cgroup := home.Below(t, strings.TrimPrefix(in.Cgroup, home.Path+"/"))
+		pid := l.clients(23, 1, 101+i)
+		cgroup.Add(t, pid)
+		places[pid] = in
+	}
+	options := l.options()
+	options.Warn, options.Port = 1, 102
+	r, err := Look(options)
+	l.must(err)
+	found := 0
+	for _, p := range r.Pools.Pools {
+		for _, o := range p.Owners {
+			if want, ours := places[int(o.PID)]; ours && p.Dst.IsValid() {
+				found++
+				if got := o.Place.Value(); got != want || o.Count != 23 {
+					t.Errorf("process %d has %d in %+v, want 23 in %+v", o.PID, o.Count, got, want)
+				}
+			}
+		}
+	}
+	if found != len(places) {
+		t.Errorf("%d of %d owners are told", found, len(places))
+	}
+	if h := r.Port.Namespaces[0].Holders; len(h) != 1 || h[0].Owner.Place.Value().Container != id {
+		t.Errorf("at the port: %+v, want it held in container %s", h, id)
+	}
+}
+
 // A listener gone, what it accepted still keeps the port from others.
 func TestAcceptedCountOnceTheirListenerLeft(t *testing.T) {
 	l := newLab(t, "40000 40099")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 
 	"porttrace/internal/event"
 	"porttrace/internal/pool"
@@ -37,10 +38,18 @@ type poolDoc struct {
 	Owners  []ownerDoc     `json:"owners"`
 }
 
-type ownerDoc struct {
-	PID   *uint32         `json:"pid"`
-	Comm  json.RawMessage `json:"comm"`
-	Count int             `json:"count"`
+// ownerDoc has also the fields of its place that records have.
+type ownerDoc struct{ *terminal.OwnerCount }
+
+// MarshalJSON implements json.Marshaler.
+func (d ownerDoc) MarshalJSON() ([]byte, error) {
+	out := []byte(`{"pid":null`)
+	if d.PID != 0 {
+		out = strconv.AppendUint([]byte(`{"pid":`), uint64(d.PID), 10)
+	}
+	out = recording.AppendText(append(out, `,"comm":`...), d.Comm)
+	out = strconv.AppendInt(append(out, `,"count":`...), int64(d.Count), 10)
+	return append(recording.AppendPlace(out, d.Place.Value()), '}'), nil
 }
 
 type portDoc struct {
@@ -89,12 +98,7 @@ func docOfPool(p *terminal.PoolAnswer) poolDoc {
 		}
 	}
 	for i := range p.Owners[:min(len(p.Owners), ownersTold)] {
-		o := &p.Owners[i]
-		doc := ownerDoc{Comm: recording.AppendText(nil, o.Comm), Count: o.Count}
-		if o.PID != 0 {
-			doc.PID = &o.PID
-		}
-		d.Owners = append(d.Owners, doc)
+		d.Owners = append(d.Owners, ownerDoc{&p.Owners[i]})
 	}
 	return d
 }

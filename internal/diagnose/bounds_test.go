@@ -24,7 +24,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	for i := range uint64(processes) {
 		now := begin + ktime.Wall(i)*ktime.Wall(time.Millisecond)
 		h.ID, h.Port, h.Dst = i+1, uint16(i), manyAddrs(i)
-		h.Owner = lifetime.Owner{PID: uint32(i) + 1, Comm: "job-" + strconv.FormatUint(i, 10), Cgroup: "/containers/" + strconv.FormatUint(i, 10)}
+		h.Owner = lifetime.Owner{PID: uint32(i) + 1, Comm: "job-" + strconv.FormatUint(i, 10), Place: lifetime.Intern(lifetime.Place{Cgroup: "/containers/" + strconv.FormatUint(i, 10)})}
 		if i%10 == 0 {
 			h.Path = event.Explicit
 		} else {

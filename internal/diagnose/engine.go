@@ -20,6 +20,7 @@ const (
 // grows with what is held at a time, with the pools in use, and with their owners, and
 // not with what has been. It is a pipeline.Sink, for one goroutine.
 type Engine struct {
+	clock   ktime.Steady // all times here are by it
 	now     ktime.Wall
 	judged  ktime.Wall // when that was last
 	due     ktime.Wall // when it is time to
@@ -67,9 +68,13 @@ func NewLive() *Engine {
 
 // Write takes a record. It keeps nothing of r. The error is always nil.
 func (e *Engine) Write(r *lifetime.Record) error {
-	e.now = max(e.now, r.Time)
+	if r.Type == lifetime.Clock {
+		e.clock.Moved(r.Time.Sub(r.Clock.From))
+	}
+	at := e.clock.Of(r.Time)
+	e.now = max(e.now, at)
 	if e.began == 0 {
-		e.began = r.Time
+		e.began = at
 	}
 	switch r.Type {
 	case lifetime.Start:
@@ -86,12 +91,12 @@ func (e *Engine) Write(r *lifetime.Record) error {
 	case lifetime.Release:
 		e.release(r.Hold, r.Reason)
 	case lifetime.Failure:
-		e.fail(r.Failure, r.Time)
+		e.fail(r.Failure, at)
 	case lifetime.Pool:
 		e.level(r.Pool)
 	}
 	if !e.live && (r.Type == lifetime.End || e.now >= e.due) {
-		e.Judge(e.now)
+		e.judgeAt(e.now)
 	}
 	return nil
 }
@@ -99,7 +104,7 @@ func (e *Engine) Write(r *lifetime.Record) error {
 // Due says whether it is time to judge, and whether the states of the holds matter then:
 // whoever can should have them seen before.
 func (e *Engine) Due(now ktime.Wall) (judge, states bool) {
-	if now < e.due {
+	if e.clock.Of(now) < e.due {
 		return false, false
 	}
 	for _, p := range e.places {
@@ -131,7 +136,9 @@ func (e *Engine) Ranges(read func(netns, pid uint32) (lifetime.Range, bool)) {
 
 // Judge looks at all the evidence as it stands now, and keeps the strongest of each
 // finding: what was bad an hour ago is worth telling in a report.
-func (e *Engine) Judge(now ktime.Wall) {
+func (e *Engine) Judge(now ktime.Wall) { e.judgeAt(e.clock.Of(now)) }
+
+func (e *Engine) judgeAt(now ktime.Wall) {
 	e.now = max(e.now, now)
 	e.judged, e.due = e.now, e.now+ktime.Wall(interval)
 	e.judge()

@@ -22,16 +22,17 @@ type party struct {
 }
 
 func (e *Engine) party(o *lifetime.Owner) *party {
-	k := partyKey{o.Comm, o.Cgroup, o.UID, o.PID != 0}
+	k := partyKey{o.Comm, o.Place.Value().Cgroup, o.UID, o.PID != 0}
 	who := e.parties[k]
 	if who == nil {
 		if len(e.parties) >= max(maxParties, e.room.parties) {
 			e.sweepParties()
 		}
 		who = &party{owner: *o, known: o.PID != 0}
-		who.owner.PID, who.owner.TID = 0, 0
+		who.owner.PID, who.owner.TID, who.owner.Program = 0, 0, lifetime.Interned[lifetime.Program]{}
 		e.parties[k] = who
 	}
+	who.owner.Place = o.Place // the names in it are learned late
 	return who
 }
 
@@ -75,5 +76,5 @@ func (w suspect) name() string {
 
 // before orders parties where all else is equal.
 func (w *party) before(other *party) bool {
-	return cmp.Or(cmp.Compare(w.owner.Comm, other.owner.Comm), cmp.Compare(w.owner.Cgroup, other.owner.Cgroup), cmp.Compare(w.owner.UID, other.owner.UID)) < 0
+	return cmp.Or(cmp.Compare(w.owner.Comm, other.owner.Comm), cmp.Compare(w.owner.Place.Value().Cgroup, other.owner.Place.Value().Cgroup), cmp.Compare(w.owner.UID, other.owner.UID)) < 0
 }

@@ -186,6 +186,24 @@ func TestRangeThatChanges(t *testing.T) {
 }
 
 // Processes of one name and unit are one party, and each pool names the one of its own.
+// Who is to blame is told with the names that came with the last of its holds.
+func TestCulpritIsInAPlace(t *testing.T) {
+	s := tell(t)
+	nameless := lifetime.Place{Cgroup: "/kubepods/podx/y", Container: "y", PodUID: "x"}
+	named := nameless
+	named.Pod, named.PodNamespace = "cart-0", "prod"
+	h := connectTo(server, "java")
+	h.Owner.Place = lifetime.Intern(nameless)
+	s.take(size-1, h)
+	h.Owner.Place = lifetime.Intern(named)
+	s.take(1, h)
+	s.fail(1, h, lifetime.RangeExhausted)
+	s.wait(2 * time.Second)
+	if who := s.find(Exhausted)[0].Culprit; who == nil || who.Place.Value() != named {
+		t.Errorf("the culprit is %+v, want it in %+v", who, named)
+	}
+}
+
 func TestCulpritIsTheProcessOfThatPool(t *testing.T) {
 	s := tell(t)
 	elsewhere := connectTo(other, "curl")

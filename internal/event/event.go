@@ -35,6 +35,7 @@ type ID struct {
 // Owner is the task that made the kernel assign the port. PID 0 means unknown.
 type Owner struct {
 	PID, TID, UID uint32
+	Started       uint32 // the process, in clock ticks of 10 ms since boot, which come round in 497 days
 	Cgroup        uint64 // id in the default hierarchy
 	Comm          Comm
 }

@@ -13,19 +13,30 @@ import (
 // Filter says which holds to show. Each list matches if it is empty or any of its
 // elements does; all lists must match.
 type Filter struct {
-	PIDs  []uint32
-	Comms []string
-	UIDs  []uint32
-	Dst   []flagvalue.Destination
-	Src   []netip.Prefix
+	PIDs       []uint32
+	Comms      []string
+	UIDs       []uint32
+	Cgroups    []string // clean paths: these and all below them
+	Containers []string // names, or enough of ids
+	Units      []string // whole names, of the system's manager or a user's
+	Pods       []flagvalue.Pod
+	Dst        []flagvalue.Destination
+	Src        []netip.Prefix
 	// CouldMeet says for a failed search whether it could have met the ports asked
 	// for. Nil: yes.
 	CouldMeet func(*lifetime.FailureInfo) bool
 }
 
-// Stage passes on the records that match. A hold whose destination is not known yet
-// when it is assigned is shown from when it matches: its assignment comes then, with
-// the time it had. It is not safe for concurrent use.
+// IsEmpty says whether all holds and failures match.
+func (f *Filter) IsEmpty() bool {
+	lists := len(f.PIDs) + len(f.Comms) + len(f.UIDs) + len(f.Dst) + len(f.Src)
+	places := len(f.Cgroups) + len(f.Containers) + len(f.Units) + len(f.Pods)
+	return lists+places == 0 && f.CouldMeet == nil
+}
+
+// Stage passes on the records that match. A hold whose destination, or whose owner's
+// container by name, is not known yet when it is assigned is shown from when it matches: its
+// assignment comes then, with the time it had. It is not safe for concurrent use.
 type Stage struct {
 	filter Filter
 	shown  map[uint64]bool // by Hold.ID, of live holds
@@ -108,7 +119,8 @@ func (f *Filter) matchesFailure(info *lifetime.FailureInfo) bool {
 func (f *Filter) matchesParties(o *lifetime.Owner, src netip.Addr, dst netip.AddrPort) bool {
 	known := o.PID != 0
 	switch {
-	case len(f.PIDs) > 0 && !(known && slices.Contains(f.PIDs, o.PID)),
+	case !f.matchesPlace(o.Place),
+		len(f.PIDs) > 0 && !(known && slices.Contains(f.PIDs, o.PID)),
 		len(f.Comms) > 0 && !(known && slices.Contains(f.Comms, o.Comm)),
 		len(f.UIDs) > 0 && !(known && slices.Contains(f.UIDs, o.UID)),
 		len(f.Src) > 0 && !slices.ContainsFunc(f.Src, func(p netip.Prefix) bool { return p.Contains(src) }),

@@ -29,3 +29,6 @@ func (c *Choice) String() string { return c.word }
 
 // Type names the value in help texts.
 func (c *Choice) Type() string { return strings.Join(c.words, "|") }
+
+// Words are what may be given, for completion.
+func (c *Choice) Words() []string { return c.words }

@@ -21,6 +21,9 @@ func (p *Protos) String() string { return joinList(p.list, event.Proto.String) }
 // Type names the value in help texts.
 func (*Protos) Type() string { return "LIST" }
 
+// Words are what may be in the list, for completion.
+func (*Protos) Words() []string { return []string{event.TCP.String(), event.UDP.String()} }
+
 // Empty says whether no protocol is in the set.
 func (p *Protos) Empty() bool { return len(p.list) == 0 }
 

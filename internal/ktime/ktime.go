@@ -48,32 +48,3 @@ func WallOf(t time.Time) Wall {
 
 // Sub returns w - v. Both must be known.
 func (w Wall) Sub(v Wall) time.Duration { return time.Duration(w - v) }
-
-// Clock relates the two: one offset for a whole trace, so that differences of wall
-// times equal the kernel's durations exactly. The zero Clock has offset zero.
-type Clock struct{ offset int64 }
-
-// NewClock measures the offset between CLOCK_REALTIME and CLOCK_BOOTTIME, keeping the
-// tightest of several readings.
-func NewClock() Clock {
-	var best Clock
-	tightest := time.Duration(1<<63 - 1)
-	for range 5 {
-		before := Now()
-		wall := time.Now().UnixNano()
-		after := Now()
-		if d := after.Sub(before); d < tightest {
-			tightest = d
-			best = Clock{wall - int64(before+(after-before)/2)}
-		}
-	}
-	return best
-}
-
-// Wall converts a kernel time; unknown stays unknown.
-func (c Clock) Wall(t Time) Wall {
-	if t == 0 {
-		return 0
-	}
-	return Wall(int64(t) + c.offset)
-}

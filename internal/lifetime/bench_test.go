@@ -23,7 +23,7 @@ func BenchmarkTracker(b *testing.B) {
 // benchmarkTracker keeps so many holds alive: each op begins one and ends the oldest. An
 // end that is provisional comes due at once: no tuple occurs twice.
 func benchmarkTracker(b *testing.B, live int, reason event.Reason) {
-	tr := NewTracker(ktime.Clock{}, plain{}, false, func(*Record) {})
+	tr := NewTracker(new(ktime.Clock), plain{}, false, func(*Record) {})
 	born := func(n int) ktime.Time { return ktime.Time(1000 * (n + 1)) }
 	e := at(event.Assign, 0, event.Established, nil)
 	tell := func(kind event.Kind, n int, now ktime.Time) {

@@ -10,27 +10,20 @@ import (
 	"porttrace/internal/ktime"
 )
 
-// Owner is who made the kernel assign a port, in people's terms. PID 0 means unknown.
-type Owner struct {
-	PID, TID, UID uint32
-	Comm          string // as the kernel keeps it, any bytes
-	Cgroup        string // path in the default hierarchy, "" unknown
-	Container     string // id, "" none or unknown
-}
-
 // Hold is one socket's ownership of one local port as it stands at a record's time.
 type Hold struct {
-	ID       uint64 // unique in a recording, from 1
-	NetNS    uint32 // inode
-	Proto    event.Proto
-	Port     uint16
-	Src      netip.Addr
-	Dst      netip.AddrPort // zero: unknown
-	Path     event.Path     // zero: unknown
-	Assigned ktime.Wall     // zero: unknown, before the trace began
-	Search   time.Duration  // how long the kernel searched for a port; negative: unknown
-	Owner    Owner
-	State    event.State
+	ID        uint64 // unique in a recording, from 1
+	NetNS     uint32 // inode
+	Proto     event.Proto
+	Path      event.Path // zero: unknown
+	State     event.State
+	Port      uint16
+	NetNSName Interned[string] // "" none or unknown
+	Src       netip.Addr
+	Dst       netip.AddrPort // zero: unknown
+	Assigned  ktime.Wall     // zero: unknown, before the trace began
+	Search    time.Duration  // how long the kernel searched for a port; negative: unknown
+	Owner     Owner
 	// States is the time spent in each state up to the record's time. It adds up to
 	// the record's HeldFor. For a hold of unknown beginning it counts from when the
 	// hold was first seen.
@@ -50,7 +43,7 @@ func (h *Hold) HeldFor() time.Duration {
 // Type says what a record tells.
 type Type uint8
 
-// The types of records, in the order a recording first meets them.
+// The types of records, in the order a recording first meets them; Clock and Shed are rare.
 const (
 	Start Type = iota + 1
 	HeldAtStart
@@ -62,10 +55,14 @@ const (
 	Lost
 	HeldAtEnd
 	End
+	Clock
+	Shed
 )
 
 // Record is one step of the story, the unit that sinks receive and recordings keep.
-// Which fields are set depends on Type.
+// Which fields are set depends on Type. All its times are by one wall clock, that of its
+// own Time: after the clock was set, a hold was assigned at another time than its assign
+// record said, and its length is what it was.
 type Record struct {
 	Type Type
 	Time ktime.Wall
@@ -80,12 +77,15 @@ type Record struct {
 	Pool    *PoolInfo
 	Lost    *LostInfo
 	End     *EndInfo
+	Clock   *ClockInfo
+	Shed    *ShedInfo
 }
 
 // StartInfo is the first record.
 type StartInfo struct {
 	Schema  int
-	Part    int // of a rotated recording, from 1; 0: the only one
+	Uptime  ktime.Time // at the record's time; zero: unknown
+	Part    int        // of a rotated recording, from 1; 0: the only one
 	Version string
 	Host    string
 	BootID  string
@@ -118,19 +118,20 @@ const (
 
 // FailureInfo is a port that could not be had.
 type FailureInfo struct {
-	NetNS   uint32
-	Proto   event.Proto
-	Path    event.Path
-	Src     netip.Addr
-	Dst     netip.AddrPort // zero: unknown
-	Owner   Owner
-	Errno   string // "EADDRNOTAVAIL", "EADDRINUSE" or "EAGAIN"
-	Cause   Cause
-	Port    uint16 // the port of a refused tuple, 0 where the kernel found none
-	RangeLo uint16 // IP_LOCAL_PORT_RANGE of the socket, 0 if none
-	RangeHi uint16
-	InUse   int // negative: unknown
-	Usable  int // negative: unknown
+	NetNS     uint32
+	NetNSName Interned[string] // "" none or unknown
+	Proto     event.Proto
+	Path      event.Path
+	Src       netip.Addr
+	Dst       netip.AddrPort // zero: unknown
+	Owner     Owner
+	Errno     string // "EADDRNOTAVAIL", "EADDRINUSE" or "EAGAIN"
+	Cause     Cause
+	Port      uint16 // the port of a refused tuple, 0 where the kernel found none
+	RangeLo   uint16 // IP_LOCAL_PORT_RANGE of the socket, 0 if none
+	RangeHi   uint16
+	InUse     int // negative: unknown
+	Usable    int // negative: unknown
 	// Searched: the kernel's own search for a port said so. Else it is only known that a
 	// socket which asked for a port has none. Not recorded.
 	Searched bool
@@ -154,8 +155,22 @@ type PoolInfo struct {
 // events, what was put right after it.
 type LostInfo struct {
 	Events     uint64
-	Where      string // "ring", "map", "recursion", "hidden", "recording"; "" unknown
+	Where      string // "ring", "cpu", "map", "recursion", "hidden", "recording"; "" unknown
 	Reconciled int64  // holds put right; negative: not known yet
+}
+
+// ClockInfo is a wall clock that was set: Time is by the new one, and so are the records
+// that follow.
+type ClockInfo struct {
+	From ktime.Wall // the same moment by the one before
+}
+
+// ShedInfo is what the tracer leaves out from now on, to stay within its share of the CPU.
+type ShedInfo struct {
+	What  []string      // "latency", "detail", "owners", "events"; none: nothing any more
+	Limit int           // percent of one CPU
+	Used  float64       // the same, of the second before
+	For   time.Duration // since it began to leave anything out
 }
 
 // EndInfo is the last record: the totals.

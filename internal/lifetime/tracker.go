@@ -8,9 +8,11 @@ import (
 	"porttrace/internal/ktime"
 )
 
-// Owners puts an owner in people's terms. It is called once a hold and must be quick.
+// Owners puts an owner in people's terms, and a network namespace. It is called once a
+// hold and must be quick.
 type Owners interface {
 	Describe(event.Owner) Owner
+	NetNS(inode uint32, at ktime.Time) Interned[string] // its name
 }
 
 // Totals are the counters of a trace. Conservation: Held = BeforeStart + Assigned -
@@ -26,7 +28,7 @@ type Totals struct {
 // Tracker turns events into records. It is deterministic: time comes from events only,
 // and the same events give the same records. It is not safe for concurrent use.
 type Tracker struct {
-	clock   ktime.Clock
+	clock   *ktime.Clock
 	owners  Owners
 	emit    func(*Record)
 	states  bool
@@ -57,7 +59,7 @@ type hold struct {
 
 // NewTracker returns a tracker that hands its records to emit; the record and what it
 // points to are reused after emit returns. With states, each state entered is a record.
-func NewTracker(clock ktime.Clock, owners Owners, states bool, emit func(*Record)) *Tracker {
+func NewTracker(clock *ktime.Clock, owners Owners, states bool, emit func(*Record)) *Tracker {
 	return &Tracker{
 		clock:  clock,
 		owners: owners,
@@ -96,6 +98,17 @@ func (t *Tracker) Handle(e *event.Event) {
 
 // Started ends the first look: holds found from now on were not held before the start.
 func (t *Tracker) Started() { t.started = true }
+
+// Reclock tells the times of all holds by the clock as it goes now: it was set.
+func (t *Tracker) Reclock() {
+	for _, h := range t.held {
+		h.Assigned = t.clock.Wall(h.assigned)
+	}
+}
+
+// TellStates has each state entered told from now on, or not. What changes meanwhile is
+// told with the next change.
+func (t *Tracker) TellStates(tell bool) { t.states = tell }
 
 // Totals returns the counters so far.
 func (t *Tracker) Totals() Totals { return t.totals }
@@ -211,20 +224,21 @@ func (t *Tracker) expire(e *event.Event) {
 func (t *Tracker) fail(e *event.Event) {
 	t.totals.Failures++
 	f := FailureInfo{
-		NetNS:    e.Hold.NetNS,
-		Proto:    e.Hold.Proto,
-		Path:     e.Hold.Path,
-		Port:     e.Hold.Port,
-		Src:      e.Hold.Src.Netip(),
-		Dst:      destination(&e.Hold),
-		Owner:    t.owners.Describe(e.Hold.Owner),
-		Errno:    errnoName(e.Errno),
-		Cause:    CauseUnknown,
-		Searched: e.Hold.Searched,
-		RangeLo:  e.RangeLo,
-		RangeHi:  e.RangeHi,
-		InUse:    -1,
-		Usable:   -1,
+		NetNS:     e.Hold.NetNS,
+		NetNSName: t.owners.NetNS(e.Hold.NetNS, e.Time),
+		Proto:     e.Hold.Proto,
+		Path:      e.Hold.Path,
+		Port:      e.Hold.Port,
+		Src:       e.Hold.Src.Netip(),
+		Dst:       destination(&e.Hold),
+		Owner:     t.owners.Describe(e.Hold.Owner),
+		Errno:     errnoName(e.Errno),
+		Cause:     CauseUnknown,
+		Searched:  e.Hold.Searched,
+		RangeLo:   e.RangeLo,
+		RangeHi:   e.RangeHi,
+		InUse:     -1,
+		Usable:    -1,
 	}
 	t.record = Record{Type: Failure, Time: t.clock.Wall(e.Time), Failure: &f}
 	t.emit(&t.record)
@@ -244,14 +258,15 @@ func (t *Tracker) take(e *event.Event) *hold {
 		assigned: e.Hold.Assigned,
 		unclosed: e.Hold.Unclosed,
 		Hold: Hold{
-			ID:       t.lastID,
-			NetNS:    e.Hold.NetNS,
-			Proto:    e.Hold.Proto,
-			Port:     e.Hold.Port,
-			Path:     e.Hold.Path,
-			Assigned: t.clock.Wall(e.Hold.Assigned),
-			Search:   searchTime(e.Hold.Search),
-			Owner:    t.owners.Describe(e.Hold.Owner),
+			ID:        t.lastID,
+			NetNS:     e.Hold.NetNS,
+			NetNSName: t.owners.NetNS(e.Hold.NetNS, e.Time),
+			Proto:     e.Hold.Proto,
+			Port:      e.Hold.Port,
+			Path:      e.Hold.Path,
+			Assigned:  t.clock.Wall(e.Hold.Assigned),
+			Search:    searchTime(e.Hold.Search),
+			Owner:     t.owners.Describe(e.Hold.Owner),
 		},
 	}
 	t.held[h.key] = h

@@ -11,6 +11,8 @@ import (
 // plain describes owners without asking anybody.
 type plain struct{}
 
+func (plain) NetNS(uint32, ktime.Time) Interned[string] { return Interned[string]{} }
+
 func (plain) Describe(o event.Owner) Owner { return Owner{PID: o.PID, Comm: o.Comm.String()} }
 
 // told is a record with its own copy of the hold.
@@ -41,7 +43,7 @@ func (l *teller) ofType(typ Type) []told {
 
 func newTracker(states bool) (*Tracker, *teller) {
 	l := new(teller)
-	return NewTracker(ktime.Clock{}, plain{}, states, l.emit), l
+	return NewTracker(new(ktime.Clock), plain{}, states, l.emit), l
 }
 
 // at builds an event of hold (cookie 7, born at 1000) with time spent in states.
@@ -241,5 +243,37 @@ func TestStillHeldAtTheEnd(t *testing.T) {
 	held := l.ofType(HeldAtEnd)
 	if len(held) != 1 || held[0].hold.States[event.SynSent] != 4000 {
 		t.Fatalf("got %+v, want 4000ns of SYN_SENT", held)
+	}
+}
+
+// After the clock was set, back even, a record's times are by the new one: nothing is
+// released before it was assigned, and its states add up to the time between.
+func TestTimesOfARecordAreByOneClock(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		wall := ktime.Wall(1e18)
+		clock := ktime.NewClockOf(func() ktime.Reading { return ktime.Reading{Boot: 5000, Wall: wall + 5000} })
+		l := new(teller)
+		tr := NewTracker(clock, plain{}, true, l.emit)
+		tr.Started()
+		tr.Handle(at(event.Assign, 1000, event.SynSent, nil))
+		wall += ktime.Wall(by)
+		if step, moved := clock.Follow(); !moved || step.By() != by {
+			t.Fatalf("set by %v, told %v", by, step.By())
+		}
+		tr.Reclock()
+		tr.Handle(at(event.Entered, 6000, event.Established, map[event.State]uint64{event.SynSent: 5000}))
+		tr.Handle(at(event.Release, 7000, event.Established, map[event.State]uint64{event.SynSent: 5000, event.Established: 1000}))
+		for _, r := range l.records {
+			want := wall
+			if r.Type == Assign {
+				want -= ktime.Wall(by)
+			}
+			if r.hold.Assigned != want+1000 {
+				t.Errorf("set by %v: record %d says assigned %d, want %d", by, r.Type, r.hold.Assigned-want, 1000)
+			}
+			if r.Type == Release && (r.Time.Sub(r.hold.Assigned) != r.hold.HeldFor() || r.hold.HeldFor() != 6000) {
+				t.Errorf("set by %v: held %v, from %d to %d", by, r.hold.HeldFor(), r.hold.Assigned, r.Time)
+			}
+		}
 	}
 }

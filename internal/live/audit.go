@@ -25,6 +25,7 @@ type auditor struct {
 	ended         ktime.Time // the last one
 	took          time.Duration
 	interval      time.Duration
+	share         int    // see auditShare
 	corrected     uint64 // in all, when the round began
 	confirming    bool
 	unsettled     bool // something was lost since the round began
@@ -48,7 +49,7 @@ func (a *auditor) hurry(now ktime.Time) {
 	if a.confirming {
 		return
 	}
-	earliest := a.ended.Add(max(lossInterval, auditShare*a.took))
+	earliest := a.ended.Add(max(lossInterval, time.Duration(a.share)*a.took))
 	a.next = min(a.next, max(now, earliest))
 }
 

@@ -38,6 +38,9 @@ func (s *Source) readLosses() error {
 	if err != nil || lost.Total() == 0 {
 		return err
 	}
+	if s.starved { // it had room, if it were read
+		lost.CPU, lost.Ring = lost.Ring, 0
+	}
 	s.losses.total += lost.Total()
 	if s.options.Losses != nil {
 		s.options.Losses(lost)
@@ -59,6 +62,7 @@ func (s *Source) readLosses() error {
 func places(lost probe.Losses) []lifetime.LostInfo {
 	return []lifetime.LostInfo{
 		{Events: lost.Ring, Where: "ring", Reconciled: -1},
+		{Events: lost.CPU, Where: "cpu", Reconciled: -1},
 		{Events: lost.Map, Where: "map", Reconciled: -1},
 		{Events: lost.Recursion, Where: "recursion", Reconciled: -1},
 	}

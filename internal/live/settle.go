@@ -56,7 +56,7 @@ func (s *Source) judgeIfDue(now ktime.Time) error {
 		return nil
 	}
 	if d.watch == nil {
-		watch, err := probe.WatchTasks()
+		watch, err := s.probe.WatchTasks()
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (s *Source) judgeIfDue(now ktime.Time) error {
 	d.hidden = hidden
 	s.explain(d.about, Explanation{Hidden: hidden})
 	d.about = lifetime.Corrections{}
-	err = errors.Join(err, d.watch.Close())
+	err = errors.Join(err, d.watch.Stop())
 	d.watch = nil
 	return err
 }

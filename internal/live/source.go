@@ -21,12 +21,14 @@ const pollInterval = 20 * time.Millisecond
 
 // Options of a source.
 type Options struct {
-	Clock  ktime.Clock
+	Clock  *ktime.Clock
 	Owners lifetime.Owners
 	States bool   // a record for each state entered
 	NetNS  uint32 // only this namespace's sockets; 0: all
 	// Losses is called when events were lost, at once; nil: not.
 	Losses func(probe.Losses)
+	// Stepped is called when the wall clock was set; nil: not.
+	Stepped func(ktime.Step)
 	// Corrected is called when the held set was put right; nil: not.
 	Corrected func(lifetime.Corrections, Explanation)
 }
@@ -42,6 +44,8 @@ type Source struct {
 	audits  auditor
 	doubt   doubt
 	states  refresher
+	poll    time.Duration // how long an event may stay in the ring
+	starved bool          // a limit of the CPU keeps us from reading
 	stop    chan struct{}
 	done    bool
 }
@@ -49,9 +53,9 @@ type Source struct {
 // New returns a source on an attached probe, which it closes at the end.
 func New(p *probe.Probe, options Options) *Source {
 	now := ktime.Now()
-	s := &Source{probe: p, options: options, stop: make(chan struct{}, 1)}
+	s := &Source{probe: p, options: options, poll: pollInterval, stop: make(chan struct{}, 1)}
 	s.losses.next = now.Add(lossInterval)
-	s.audits.next, s.audits.interval = now.Add(auditInterval), auditInterval
+	s.audits.next, s.audits.interval, s.audits.share = now.Add(auditInterval), auditInterval, auditShare
 	s.tracker = lifetime.NewTracker(options.Clock, options.Owners, options.States, func(r *lifetime.Record) { s.emit(r) })
 	return s
 }
@@ -87,13 +91,14 @@ func (s *Source) Next(emit func(*lifetime.Record)) error {
 		return io.EOF
 	}
 	s.emit = emit
+	s.followClock()
 	select {
 	case <-s.stop:
 		s.done = true
 		return s.finish()
 	default:
 	}
-	if err := errors.Join(s.probe.Poll(pollInterval, s.handle), s.states.failed); err != nil {
+	if err := errors.Join(s.probe.Poll(s.poll, s.handle), s.states.failed); err != nil {
 		return err
 	}
 	now := ktime.Now()

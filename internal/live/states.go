@@ -1,7 +1,6 @@
 package live
 
 import (
-	"errors"
 	"time"
 
 	"porttrace/internal/event"
@@ -41,7 +40,7 @@ func (r *refresher) look(p *probe.Probe, e *event.Event, handle func(*event.Even
 	if !ok {
 		return
 	}
-	if err := p.LookTCP(ns, handle); err != nil && !errors.Is(err, netns.ErrGone) {
+	if err := p.LookTCP(ns, handle); err != nil && !netns.IsOutOfReach(err) {
 		r.failed = err
 	}
 }

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"errors"
 	"time"
 
 	"porttrace/internal/event"
@@ -98,7 +97,7 @@ func (u *unseen) look(p *probe.Probe, now ktime.Time, handle func(*event.Event))
 		if at.proto == event.UDP {
 			lookAt = p.LookUDP
 		}
-		if err := lookAt(ns, handle); err != nil && !errors.Is(err, netns.ErrGone) {
+		if err := lookAt(ns, handle); err != nil && !netns.IsOutOfReach(err) {
 			return err
 		}
 	}

@@ -124,8 +124,15 @@ func processes() ([]string, error) {
 	return pids, nil
 }
 
-// ErrGone says that a namespace cannot be reached any more the way it was found.
-var ErrGone = errors.New("it is gone")
+var (
+	// ErrGone says that a namespace cannot be reached any more the way it was found.
+	ErrGone = errors.New("it is gone")
+	// ErrBarred says that we may not enter it.
+	ErrBarred = errors.New("without CAP_SYS_ADMIN only our own is open to us")
+)
+
+// IsOutOfReach says whether an error of Do is of the way into the namespace.
+func IsOutOfReach(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, ErrBarred) }
 
 // Do runs f inside the namespace, on a thread of its own. Goroutines that f starts do
 // not follow. An error of f is returned as it is. It needs CAP_SYS_ADMIN, but for the
@@ -170,6 +177,9 @@ func inside(target int, inode uint32, f func() error) error {
 		runtime.UnlockOSThread()
 		if errors.Is(err, unix.EINVAL) { // the file that a name was mounted on
 			return fmt.Errorf("entering network namespace %d: %w (%w)", inode, ErrGone, err)
+		}
+		if errors.Is(err, unix.EPERM) {
+			return fmt.Errorf("entering network namespace %d: %w (%w)", inode, ErrBarred, err)
 		}
 		return fmt.Errorf("entering network namespace %d: %w", inode, err)
 	}

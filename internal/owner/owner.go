@@ -1,37 +1,73 @@
 // Package owner puts the task that the kernel names as a port's owner in terms that
-// people know: the path of its cgroup and, where that shows it, its container.
+// people know: the unit, container or pod that its cgroup belongs to, the program and the
+// user that it runs as, and the name of a network namespace.
 package owner
 
 import (
-	"path"
-	"strings"
+	"bytes"
+	"os"
+	"time"
 
 	"porttrace/internal/cgroup"
 	"porttrace/internal/event"
+	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/netns"
 )
 
-// cacheLimit bounds each cache; one that is full is emptied, not grown.
-const cacheLimit = 1 << 14
-
-// Resolver implements lifetime.Owners. It is not safe for concurrent use.
+// Resolver implements lifetime.Owners. The zero Resolver asks no cgroup hierarchy. It is
+// not safe for concurrent use. What it remembers is bounded, however many processes,
+// cgroups and namespaces come and go.
 type Resolver struct {
-	cgroups *cgroup.Paths // nil: unknown
-	known   map[uint64]place
-	comms   map[event.Comm]string
+	cgroups  *cgroup.Paths                          // nil: unknown
+	gone     func(id uint64) (path string, ok bool) // nil: nobody knows
+	version1 bool                                   // the host has hierarchies of cgroup v1
+	onlooker onlooker
+	names    names
+	users    users
+	netns    netns.Names
+
+	owners cache[event.Owner, known] // without thread ids
+	paths  cache[uint64, string]     // of cgroups by id, "" unknown
+	places cache[string, place]      // by path
 }
 
-type place struct{ cgroup, container string }
+// known is what was found out of an owner.
+type known struct {
+	lifetime.Owner
+	pending bool // names of its place are to come
+}
 
-// NewResolver returns a resolver. Without a cgroup v2 mount that can be asked, paths
-// and containers stay unknown.
+// place is where a path leads. The names of containers and pods may come a little later
+// than their first connections, or never.
+type place struct {
+	lifetime.Interned[lifetime.Place]
+	wait time.Duration // until the names are looked for again; 0: all are known
+	next time.Time
+}
+
+// How long names are waited for: twice as long from time to time.
+const (
+	firstWait = 100 * time.Millisecond
+	longWait  = time.Minute
+)
+
+// NewResolver returns a resolver. Without a cgroup v2 hierarchy that can be asked, only
+// living processes have a place.
 func NewResolver() *Resolver {
-	r := &Resolver{known: map[uint64]place{}, comms: map[event.Comm]string{}}
+	r := &Resolver{}
 	if paths, err := cgroup.OpenPaths(); err == nil {
 		r.cgroups = paths
 	}
+	if own, err := os.ReadFile("/proc/self/cgroup"); err == nil {
+		r.version1 = bytes.Count(own, []byte("\n")) > bytes.Count(own, []byte("0::"))
+	}
 	return r
 }
+
+// AskGone lets the resolver ask for the paths of cgroups that it finds gone: those that are
+// removed right after the process in them has had its port.
+func (r *Resolver) AskGone(path func(id uint64) (string, bool)) { r.gone = path }
 
 // Close frees what the resolver holds open.
 func (r *Resolver) Close() error {
@@ -42,63 +78,110 @@ func (r *Resolver) Close() error {
 }
 
 // Describe implements lifetime.Owners. The cgroup is the one at the time the port was
-// assigned, looked up by its id: it is found also when the process is gone, and unknown
-// when the cgroup itself is gone before anybody asked.
+// assigned, looked up by its id: it is found also when the process is gone, and, where
+// somebody was asked to watch, the cgroup, too. What the process
+// runs is known if it still lives when it is met for the first time.
 func (r *Resolver) Describe(o event.Owner) lifetime.Owner {
 	if o.PID == 0 {
 		return lifetime.Owner{}
 	}
-	p := r.place(o.Cgroup)
-	return lifetime.Owner{
-		PID: o.PID, TID: o.TID, UID: o.UID,
-		Comm:      r.comm(o.Comm),
-		Cgroup:    p.cgroup,
-		Container: p.container,
+	key := o
+	key.TID = 0 // threads share what is known
+	k, ok := r.owners.get(key)
+	switch {
+	case !ok:
+		var looked bool
+		if k, looked = r.meet(o); looked {
+			r.owners.put(key, k)
+		}
+	case k.pending:
+		k.Place, k.pending = r.place(k.Place.Value().Cgroup)
+		r.owners.put(key, k)
 	}
+	k.TID = o.TID
+	return k.Owner
 }
 
-func (r *Resolver) place(id uint64) place {
-	if p, ok := r.known[id]; ok {
-		return p
+// meet finds out what there is to know of an owner, and whether there was time for all.
+func (r *Resolver) meet(o event.Owner) (k known, looked bool) {
+	path := r.path(o.Cgroup)
+	seen, looked := r.onlooker.look(o, path == "" || r.version1 && telling(placeOf(path)) == 0)
+	if seen.cgroup != "" {
+		path = seen.cgroup
 	}
-	var p place
+	k.Owner = lifetime.Owner{
+		PID: o.PID, UID: o.UID,
+		Comm:    o.Comm.String(),
+		Program: lifetime.Intern(seen.program),
+		User:    r.users.name(o.UID),
+	}
+	k.Place, k.pending = r.place(path)
+	return k, looked
+}
+
+// path finds a cgroup's path in the default hierarchy, "" if nobody knows it.
+func (r *Resolver) path(id uint64) string {
+	if path, ok := r.paths.get(id); ok {
+		return path
+	}
+	var path string
+	var ok bool
 	if r.cgroups != nil {
-		if path, ok := r.cgroups.Path(id); ok {
-			p = place{path, container(path)}
-		}
+		path, ok = r.cgroups.Path(id)
 	}
-	if len(r.known) >= cacheLimit {
-		clear(r.known)
+	if !ok && r.gone != nil {
+		path, _ = r.gone(id)
 	}
-	r.known[id] = p
-	return p
+	r.paths.put(id, path)
+	return path
 }
 
-func (r *Resolver) comm(c event.Comm) string {
-	if s, ok := r.comms[c]; ok {
-		return s
+// place says what a path means, and whether more may be known later.
+func (r *Resolver) place(path string) (where lifetime.Interned[lifetime.Place], pending bool) {
+	if path == "" {
+		return where, false
 	}
-	if len(r.comms) >= cacheLimit {
-		clear(r.comms)
+	p, ok := r.places.get(path)
+	if ok && (p.wait == 0 || time.Now().Before(p.next)) {
+		return p.Interned, p.wait != 0
 	}
-	s := c.String()
-	r.comms[c] = s
-	return s
+	found := placeOf(path)
+	switch complete := r.names.complete(&found); {
+	case complete:
+		p.wait = 0
+	case p.wait == 0:
+		p.wait = firstWait
+	default:
+		p.wait = min(2*p.wait, longWait)
+	}
+	p.Interned, p.next = lifetime.Intern(found), time.Now().Add(p.wait)
+	r.places.put(path, p)
+	return p.Interned, p.wait != 0
 }
 
-// container finds the id that container runtimes put into cgroup paths: 64 hexadecimal
-// digits, alone (docker with cgroupfs) or between a runtime's prefix and ".scope"
-// (docker-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope, libpod-<id>.scope), or
-// after the runtime's name and a colon (a systemd path given to a cgroupfs driver).
-func container(cgroup string) string {
-	for dir := cgroup; dir != "/" && dir != "."; dir = path.Dir(dir) {
-		base := strings.TrimSuffix(path.Base(dir), ".scope")
-		if i := strings.LastIndexAny(base, "-:"); i >= 0 {
-			base = base[i+1:]
-		}
-		if len(base) == 64 && strings.Trim(base, "0123456789abcdef") == "" {
-			return base
-		}
+// NetNS implements lifetime.Owners.
+func (r *Resolver) NetNS(inode uint32, at ktime.Time) lifetime.Interned[string] {
+	return lifetime.Intern(r.netns.Name(inode, at))
+}
+
+// OfProcess returns what /proc says of a process that has a socket now: its name, what it
+// runs and where, as the reader's own cgroup namespace shows it. What cannot be read is
+// unknown.
+func (r *Resolver) OfProcess(pid uint32) lifetime.Owner {
+	o := lifetime.Owner{PID: pid}
+	p, err := openProcess(pid)
+	if err != nil {
+		return o
 	}
-	return ""
+	if comm, err := p.read("comm", len(event.Comm{})+1); err == nil {
+		o.Comm = string(bytes.TrimSuffix(comm, []byte("\n")))
+	}
+	if status, err := p.read("status", 1024); err == nil {
+		o.UID = realUID(string(status))
+		o.User = r.users.name(o.UID)
+	}
+	seen, _ := r.onlooker.read(p, true)
+	o.Program = lifetime.Intern(seen.program)
+	o.Place, _ = r.place(seen.cgroup)
+	return o
 }

@@ -4,6 +4,7 @@ import (
 	"porttrace/internal/event"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 	"porttrace/internal/pipeline"
 	"porttrace/internal/pool"
 )
@@ -15,10 +16,12 @@ type Options struct {
 	Version string // of the porttrace that writes the page
 	Filter  string // what was kept of the recordings, as flags; "": all
 	Top     int    // rows of a table, at most; 0: 200
+	By      party.Level
 }
 
 // Collector gathers what the page shows. It takes recordings one after the other, of one
-// host or several, each with its start record. It is for one goroutine.
+// host or several, each with its start record, and all times by a clock that was never set,
+// as package report has them. It is for one goroutine.
 type Collector struct {
 	opts       Options
 	time       timeline
@@ -65,7 +68,7 @@ func New(opts Options) *Collector {
 		occupancy: newOccupancy(),
 		spaces:    map[spaceID]*space{},
 		recent:    newMemory(),
-		tables:    newTables(),
+		tables:    newTables(opts.By),
 		causes:    map[lifetime.Cause]int{},
 	}
 }
@@ -110,6 +113,8 @@ func (c *Collector) Write(r *lifetime.Record) error {
 	case lifetime.Lost:
 		rec.lost += r.Lost.Events
 		rec.put(r.Lost)
+	case lifetime.Clock: // the times that come are by the clock before all the same
+		rec.steps = append(rec.steps, clockStep{r.Time, r.Time.Sub(r.Clock.From)})
 	case lifetime.End:
 		rec.end = r.End
 	}
@@ -121,7 +126,7 @@ func (c *Collector) begin(rec *recording, r *lifetime.Record) {
 	h := r.Hold
 	s := c.space(rec, h.NetNS, h.Proto)
 	l := live{space: s, from: r.Time, hold: c.brief(rec, h)}
-	c.tables.begin(l.hold.process, h)
+	c.tables.begin(l.hold.party, h)
 	if s.lo == 0 || h.Port >= s.lo && h.Port <= s.hi {
 		l.use = c.occupancy.use(poolID{rec.trace, pool.KeyOf(h)})
 		l.use.holds++
@@ -137,7 +142,7 @@ func (c *Collector) end(rec *recording, r *lifetime.Record) {
 	delete(c.live, h.ID)
 	if !known {
 		l.space, l.hold = c.space(rec, h.NetNS, h.Proto), c.brief(rec, h)
-		c.tables.begin(l.hold.process, h)
+		c.tables.begin(l.hold.party, h)
 	}
 	held := h.HeldFor()
 	b := l.hold
@@ -158,7 +163,7 @@ func (c *Collector) end(rec *recording, r *lifetime.Record) {
 		}
 	}
 	c.lifetimes.add(held)
-	c.tables.end(b.process, h, held, b.ended)
+	c.tables.end(b.party, h, held, b.ended)
 }
 
 // step tells a pool which states a hold went through.
@@ -187,7 +192,7 @@ func (c *Collector) keep(s *space, b brief) {
 		row = s.rows.add(b.port)
 	}
 	for _, span := range c.spans {
-		row.paint(&c.time, span, b.process)
+		row.paint(&c.time, span, b.party)
 	}
 	if c.recent.add(row, b) {
 		c.recent.trim(c.eachRow)
@@ -198,15 +203,15 @@ func (c *Collector) fail(rec *recording, r *lifetime.Record) {
 	f := r.Failure
 	c.totals.Failures++
 	c.causes[f.Cause]++
-	h := lifetime.Hold{NetNS: f.NetNS, Proto: f.Proto, Path: f.Path, Src: f.Src, Dst: f.Dst, Owner: f.Owner}
+	h := lifetime.Hold{NetNS: f.NetNS, Proto: f.Proto, Path: f.Path, Src: f.Src, Dst: f.Dst, Owner: f.Owner, NetNSName: f.NetNSName}
 	c.occupancy.use(poolID{rec.trace, pool.KeyOf(&h)}).fail(c.time.bin(r.Time))
-	c.tables.fail(c.tables.process(rec.host, &f.Owner), &h)
+	c.tables.fail(c.tables.party(rec.host, &h), &h)
 }
 
 func (c *Collector) brief(rec *recording, h *lifetime.Hold) brief {
 	return brief{
-		process: c.tables.process(rec.host, &h.Owner),
-		pid:     h.Owner.PID, port: h.Port, dst: h.Dst, path: h.Path,
+		party: c.tables.party(rec.host, h),
+		pid:   h.Owner.PID, port: h.Port, dst: h.Dst, path: h.Path,
 	}
 }
 

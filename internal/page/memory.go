@@ -21,7 +21,7 @@ type brief struct {
 	dst      netip.AddrPort
 	pid      uint32
 	states   [event.States]float32 // ms
-	process  uint16
+	party    uint16
 	port     uint16
 	path     event.Path
 	reason   event.Reason

@@ -24,6 +24,7 @@ type model struct {
 	PoolsMore  int                        `json:"pools_more"` // not charted
 	States     []stateModel               `json:"states"`
 	Tables     map[string]tableModel      `json:"tables"`
+	By         string                     `json:"by"` // what the table of owners is of
 	Owners     []ownerModel               `json:"owners"`
 	StateNames [event.States + 1]string   `json:"state_names"`
 	PathNames  [event.Explicit + 1]string `json:"path_names"`
@@ -41,21 +42,28 @@ type timeModel struct {
 }
 
 type recordingModel struct {
-	Host       string  `json:"host"`
-	Kernel     string  `json:"kernel"`
-	Version    string  `json:"version"`
-	Hooks      string  `json:"hooks"`
-	Filter     string  `json:"filter"`
-	From       float64 `json:"from"`
-	To         float64 `json:"to"`
-	Parts      int     `json:"parts"`
-	Absent     int     `json:"absent"` // parts that were not read
-	Lost       uint64  `json:"lost"`
-	Reconciled uint64  `json:"reconciled"`
-	Missed     uint64  `json:"missed"`
-	Torn       bool    `json:"torn"`
-	Ended      bool    `json:"ended"`
-	Complete   bool    `json:"complete"`
+	Host       string      `json:"host"`
+	Kernel     string      `json:"kernel"`
+	Version    string      `json:"version"`
+	Hooks      string      `json:"hooks"`
+	Filter     string      `json:"filter"`
+	From       float64     `json:"from"`
+	To         float64     `json:"to"`
+	Parts      int         `json:"parts"`
+	Absent     int         `json:"absent"` // parts that were not read
+	Lost       uint64      `json:"lost"`
+	Reconciled uint64      `json:"reconciled"`
+	Missed     uint64      `json:"missed"`
+	Torn       bool        `json:"torn"`
+	Ended      bool        `json:"ended"`
+	Complete   bool        `json:"complete"`
+	Steps      []stepModel `json:"steps"`
+}
+
+// stepModel is a wall clock that was set, at a time by the clock before.
+type stepModel struct {
+	At float64 `json:"at"`
+	By float64 `json:"by"`
 }
 
 type findingModel struct {
@@ -90,7 +98,7 @@ type stateModel struct {
 
 type ownerModel struct {
 	Name  string  `json:"name"`
-	Where string  `json:"where"` // container or control group
+	Where string  `json:"where"` // of a process: pod, container, unit or cgroup
 	Time  float64 `json:"time"`
 }
 
@@ -120,6 +128,7 @@ func (c *Collector) model(findings []diagnose.Finding) (*model, error) {
 		Findings:   findingModels(findings),
 		States:     c.stateModels(),
 		Tables:     c.tables.models(c.opts.Top, len(c.hosts()) > 1),
+		By:         c.opts.By.Title(),
 		Unmapped:   c.unmapped,
 	}
 	for _, r := range c.recordings {
@@ -157,7 +166,10 @@ func (r *recording) model() recordingModel {
 		Host: text(r.host), Kernel: text(r.kernel), Version: text(r.version), Hooks: text(r.hooks),
 		Filter: text(r.filter), From: millis(time.Duration(r.from)), To: millis(time.Duration(r.to)),
 		Parts: r.parts, Absent: r.absent, Lost: r.lost, Reconciled: r.reconciled,
-		Torn: r.torn, Ended: r.end != nil, Complete: r.isComplete(),
+		Steps: []stepModel{}, Torn: r.torn, Ended: r.end != nil, Complete: r.isComplete(),
+	}
+	for _, s := range r.steps {
+		m.Steps = append(m.Steps, stepModel{millis(time.Duration(s.at)), millis(s.by)})
 	}
 	if r.end != nil {
 		m.Lost = max(m.Lost, r.end.Lost)

@@ -143,7 +143,7 @@ func (c *Collector) holdsModel(shown []*space, owners ownerRanks) (holdsModel, e
 					n = 1
 				}
 				begin := float64(max(b.from-c.time.origin, 0)) / length * math.MaxUint32
-				data = appendHold(data, b, byte(i), owners.get(b.process), n, uint32(begin))
+				data = appendHold(data, b, byte(i), owners.get(b.party), n, uint32(begin))
 				m.Count++
 			}
 		}

@@ -24,7 +24,7 @@ var findings = []diagnose.Finding{
 	},
 	{
 		ID: diagnose.TimeWaitChurn, Severity: diagnose.Warning, Title: "short connections to 10.0.0.5:5432 fill the pool with TIME_WAIT",
-		Culprit:  &lifetime.Owner{PID: 4242, Comm: "pgproxy", Cgroup: "/system.slice/pgproxy.service"},
+		Culprit:  &lifetime.Owner{PID: 4242, Comm: "pgproxy", Place: lifetime.Intern(lifetime.Place{Cgroup: "/system.slice/pgproxy.service"})},
 		Evidence: []diagnose.Number{{Name: "time_wait_percent", Value: 96.2}, {Name: "mean_held_ns", Value: 61.2e9}},
 		Remedy:   "keep connections and use them again",
 	},

@@ -1,10 +1,18 @@
 package page
 
 import (
+	"time"
+
 	"porttrace/internal/event"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
 )
+
+// clockStep is a wall clock that was set.
+type clockStep struct {
+	at ktime.Wall // by the clock before
+	by time.Duration
+}
 
 // recording is one trace, in one part or several, and how complete it is.
 type recording struct {
@@ -15,6 +23,7 @@ type recording struct {
 	from, to               ktime.Wall
 	lost, reconciled       uint64
 	torn                   bool
+	steps                  []clockStep       // of the wall clock
 	end                    *lifetime.EndInfo // nil: none was read
 	ranges                 map[uint32]lifetime.Range
 }

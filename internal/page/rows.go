@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 	"porttrace/internal/pool"
+	"porttrace/internal/terminal"
 )
 
 // tableModel is a table that the page sorts and filters. Cells are texts, or numbers whose
@@ -43,37 +45,67 @@ func (s *sums) cells() []any {
 // models returns the tables by name. withHost says that hosts must be told apart.
 func (t *tables) models(top int, withHost bool) map[string]tableModel {
 	return map[string]tableModel{
-		"processes":    t.processTable(top, withHost),
+		"owners":       t.ownerTable(top, withHost),
 		"destinations": t.destinationTable(top),
 		"paths":        t.pathTable(),
 	}
 }
 
-func (t *tables) processTable(top int, withHost bool) tableModel {
-	m := tableModel{Rows: [][]any{}, Columns: []column{{"process", "text"}, {"pid", "text"}, {"user", "text"}, {"where", "text"}}}
+// ownerTable is by processes, or by another level.
+func (t *tables) ownerTable(top int, withHost bool) tableModel {
+	m := tableModel{Rows: [][]any{}, Columns: t.ownerColumns()}
+	own := len(m.Columns)
 	if withHost {
 		m.Columns = append(m.Columns, column{"host", "text"})
 	}
 	m.Columns = append(m.Columns, sumColumns...)
-	ranked := slices.Clone(t.processes)
-	slices.SortStableFunc(ranked, func(x, y *process) int { return y.rank(&x.sums) })
+	ranked := slices.Clone(t.parties)
+	slices.SortStableFunc(ranked, func(x, y *row) int { return y.rank(&x.sums) })
 	if n := len(ranked) - top; n > 0 {
 		ranked, m.More = ranked[:top], n
 	}
 	if t.others.holds > 0 {
 		ranked = append(ranked, &t.others)
 	}
-	for _, p := range ranked {
-		row := []any{p.name(), p.pidText(), p.user(), p.where()}
-		if p == &t.others {
-			row = []any{"all further processes", "", "", ""}
-		}
+	for _, r := range ranked {
+		cells := make([]any, own)
+		t.nameCells(cells, r)
 		if withHost {
-			row = append(row, text(p.host))
+			cells = append(cells, text(r.host))
 		}
-		m.Rows = append(m.Rows, append(row, p.cells()...))
+		m.Rows = append(m.Rows, append(cells, r.cells()...))
 	}
 	return m
+}
+
+func (t *tables) ownerColumns() []column {
+	if t.by == party.Process {
+		return []column{{"process", "text"}, {"pid", "text"}, {"user", "text"}, {"where", "text"}}
+	}
+	var columns []column
+	for _, f := range t.by.Fields(party.Key{}, party.Label{}) {
+		columns = append(columns, column{strings.ReplaceAll(f.Name, "_", " "), "text"})
+	}
+	return columns
+}
+
+// nameCells fills in what names a row.
+func (t *tables) nameCells(cells []any, r *row) {
+	for i := range cells {
+		cells[i] = ""
+	}
+	switch {
+	case r == &t.others:
+		cells[0] = "all further ones"
+	case t.by == party.Process:
+		cells[0], cells[1], cells[2], cells[3] = t.name(r), r.pidText(), r.user(), t.where(r)
+	case !r.known:
+		cells[0] = "-"
+	default:
+		for i, f := range t.by.Fields(r.key, r.label) {
+			cells[i] = text(f.Text)
+		}
+	}
 }
 
 // rank orders by the time that ports were held, then by failures.
@@ -81,37 +113,41 @@ func (s *sums) rank(o *sums) int {
 	return cmp.Or(cmp.Compare(s.time, o.time), cmp.Compare(s.failures, o.failures), cmp.Compare(s.holds, o.holds))
 }
 
-func (p *process) name() string {
-	if !p.known {
+// name is what the port map calls a row.
+func (t *tables) name(r *row) string {
+	switch {
+	case !r.known:
 		return "unknown"
+	case t.by == party.Process:
+		return text(r.comm)
+	case t.by == party.Container:
+		return terminal.Container(t.by.Name(r.key, r.label))
 	}
-	return text(p.comm)
+	return text(t.by.Name(r.key, r.label))
 }
 
-func (p *process) pidText() string {
+func (r *row) pidText() string {
 	switch {
-	case !p.known:
+	case !r.known:
 		return ""
-	case p.pids:
+	case r.pids:
 		return "several"
 	}
-	return strconv.Itoa(int(p.pid))
+	return strconv.Itoa(int(r.pid))
 }
 
-func (p *process) user() string {
-	if !p.known {
+func (r *row) user() string {
+	if !r.known {
 		return ""
 	}
-	return strconv.Itoa(int(p.uid))
+	return strconv.Itoa(int(r.uid))
 }
 
-// where names the container, or else the last part of the control group's path: the unit.
-func (p *processID) where() string {
-	switch {
-	case p.container != "":
-		return text(p.container[:min(len(p.container), 12)])
-	case p.cgroup != "":
-		return text(path.Base(p.cgroup))
+// where names the pod, container or unit of a process, or its cgroup.
+func (t *tables) where(r *row) string {
+	place := r.label.Place()
+	if _, name := place.Telling(); t.by == party.Process && name != "" {
+		return terminal.Container(name)
 	}
 	return ""
 }
@@ -146,14 +182,15 @@ func (t *tables) pathTable() tableModel {
 	return m
 }
 
+// ownerName names an owner, or several of a name where there is no pid.
 func ownerName(o *lifetime.Owner) string {
-	if o.PID == 0 {
-		return text(o.Comm)
+	name := text(o.Comm)
+	if o.PID != 0 {
+		name = fmt.Sprintf("%s, pid %d", name, o.PID)
 	}
-	id := processID{cgroup: o.Cgroup, container: o.Container}
-	name := fmt.Sprintf("%s, pid %d", text(o.Comm), o.PID)
-	if where := id.where(); where != "" {
-		name += ", " + where
+	place := o.Place.Value()
+	if in := terminal.Place(&place); in != "" {
+		name += ", " + in
 	}
 	return name
 }
@@ -176,7 +213,7 @@ func poolName(k pool.Key) string {
 // ownerRanks numbers the owners on the port map: those who held ports longest.
 type ownerRanks struct {
 	models []ownerModel
-	of     []uint8 // by a process's number
+	of     []uint8 // by a party's number
 	others uint8   // of those beyond
 }
 
@@ -184,24 +221,24 @@ type ownerRanks struct {
 const ownersShown = 250
 
 func (c *Collector) rankOwners() ownerRanks {
-	byTime := make([]int, len(c.tables.processes))
+	byTime := make([]int, len(c.tables.parties))
 	for i := range byTime {
 		byTime[i] = i
 	}
 	slices.SortStableFunc(byTime, func(x, y int) int {
-		return c.tables.processes[y].rank(&c.tables.processes[x].sums)
+		return c.tables.parties[y].rank(&c.tables.parties[x].sums)
 	})
 	r := ownerRanks{of: make([]uint8, len(byTime))}
 	var rest time.Duration
 	for rank, n := range byTime {
-		p := c.tables.processes[n]
+		p := c.tables.parties[n]
 		if rank >= ownersShown {
 			rest += p.time
 			r.of[n] = ownersShown
 			continue
 		}
 		r.of[n] = uint8(rank)
-		r.models = append(r.models, ownerModel{p.name(), p.where(), millis(p.time)})
+		r.models = append(r.models, ownerModel{c.tables.name(p), c.tables.where(p), millis(p.time)})
 	}
 	r.others = uint8(len(r.models))
 	for n, rank := range r.of {
@@ -211,9 +248,9 @@ func (c *Collector) rankOwners() ownerRanks {
 	return r
 }
 
-func (r *ownerRanks) get(process uint16) uint8 {
-	if int(process) < len(r.of) {
-		return r.of[process]
+func (r *ownerRanks) get(party uint16) uint8 {
+	if int(party) < len(r.of) {
+		return r.of[party]
 	}
 	return r.others
 }

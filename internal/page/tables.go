@@ -8,13 +8,14 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 )
 
-// processesKept is how many processes are told apart. Those beyond are one, named so.
-const processesKept = 1<<16 - 1
+// partiesKept is how many parties are told apart. Those beyond are one, named so.
+const partiesKept = 1<<16 - 1
 
-// otherProcesses is the number of those beyond.
-const otherProcesses = processesKept
+// otherParties is the number of those beyond.
+const otherParties = partiesKept
 
 // destinationsKept is how many destinations are counted apart before the lesser half is
 // put together.
@@ -36,60 +37,69 @@ func (s *sums) end(h *lifetime.Hold, held time.Duration, ended bool) {
 	}
 }
 
-// processID is what a process is known by: the name, and where it runs. A program that is
-// started again and again is one row.
-type processID struct {
+// partyID is what a party is known by. Of processes it is the name, and where they run: a
+// program that is started again and again is one row. Of other levels it is the key.
+type partyID struct {
 	host, comm, cgroup, container string
 	uid                           uint32
 	known                         bool
+	key                           party.Key
 }
 
-type process struct {
-	processID
+type row struct {
+	partyID
 	sums
-	pid  uint32
-	pids bool // more than one
+	label party.Label
+	pid   uint32
+	pids  bool // more than one
 }
 
-// tables count holds by process, destination and path.
+// tables count holds by party, destination and path.
 type tables struct {
-	numbers      map[processID]uint16
-	processes    []*process // by number
-	others       process
+	by           party.Level
+	numbers      map[partyID]uint16
+	parties      []*row // by number
+	others       row
 	destinations map[netip.AddrPort]*sums
 	otherDst     sums
 	foldedDst    int
 	paths        [event.Explicit + 1]sums
 }
 
-func newTables() tables {
-	return tables{numbers: map[processID]uint16{}, destinations: map[netip.AddrPort]*sums{}}
+func newTables(by party.Level) tables {
+	return tables{by: by, numbers: map[partyID]uint16{}, destinations: map[netip.AddrPort]*sums{}}
 }
 
-// process returns the number of an owner.
-func (t *tables) process(host string, o *lifetime.Owner) uint16 {
-	id := processID{host: host}
-	if o.PID != 0 {
-		id = processID{host, o.Comm, o.Cgroup, o.Container, o.UID, true}
+// party returns the number of who has a hold.
+func (t *tables) party(host string, h *lifetime.Hold) uint16 {
+	o := &h.Owner
+	id, label := partyID{host: host}, party.RunsIn(o)
+	switch {
+	case t.by != party.Process:
+		id.key, label = t.by.Of(o, h.NetNS, h.NetNSName)
+		id.known = id.key.IsKnown()
+	case o.PID != 0:
+		place := o.Place.Value()
+		id = partyID{host, o.Comm, place.Cgroup, place.Container, o.UID, true, party.Key{}}
 	}
 	n, ok := t.numbers[id]
 	if !ok {
-		if len(t.processes) >= processesKept {
-			return otherProcesses
+		if len(t.parties) >= partiesKept {
+			return otherParties
 		}
-		n = uint16(len(t.processes))
+		n = uint16(len(t.parties))
 		t.numbers[id] = n
-		t.processes = append(t.processes, &process{processID: id, pid: o.PID})
+		t.parties = append(t.parties, &row{partyID: id, pid: o.PID})
 	}
-	if p := t.processes[n]; p.pid != o.PID {
-		p.pids = true
-	}
+	r := t.parties[n]
+	r.label.Learn(label)
+	r.pids = r.pids || r.pid != o.PID
 	return n
 }
 
-func (t *tables) byNumber(n uint16) *process {
-	if int(n) < len(t.processes) {
-		return t.processes[n]
+func (t *tables) byNumber(n uint16) *row {
+	if int(n) < len(t.parties) {
+		return t.parties[n]
 	}
 	return &t.others
 }
@@ -138,14 +148,14 @@ func (s *sums) plus(o *sums) {
 	s.longest = max(s.longest, o.longest)
 }
 
-func (t *tables) begin(process uint16, h *lifetime.Hold) {
-	t.byNumber(process).holds++
+func (t *tables) begin(party uint16, h *lifetime.Hold) {
+	t.byNumber(party).holds++
 	t.paths[h.Path].holds++
 }
 
 // end counts a destination's holds, too: it may have come after the assign record.
-func (t *tables) end(process uint16, h *lifetime.Hold, held time.Duration, ended bool) {
-	t.byNumber(process).end(h, held, ended)
+func (t *tables) end(party uint16, h *lifetime.Hold, held time.Duration, ended bool) {
+	t.byNumber(party).end(h, held, ended)
 	t.paths[h.Path].end(h, held, ended)
 	if d := t.destination(h.Dst); d != nil {
 		d.holds++
@@ -153,8 +163,8 @@ func (t *tables) end(process uint16, h *lifetime.Hold, held time.Duration, ended
 	}
 }
 
-func (t *tables) fail(process uint16, h *lifetime.Hold) {
-	t.byNumber(process).failures++
+func (t *tables) fail(party uint16, h *lifetime.Hold) {
+	t.byNumber(party).failures++
 	t.paths[h.Path].failures++
 	if d := t.destination(h.Dst); d != nil {
 		d.failures++

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"porttrace/internal/event"
@@ -200,7 +201,7 @@ func incident(w *workload, n int) {
 }
 
 func (w *workload) query(i, n int) {
-	owner := lifetime.Owner{PID: 4242, UID: 33, Comm: "pgproxy", Cgroup: "/system.slice/pgproxy.service"}
+	owner := lifetime.Owner{PID: 4242, UID: 33, Comm: "pgproxy", Place: lifetime.Intern(lifetime.Place{Cgroup: "/system.slice/pgproxy.service"})}
 	port := w.pick(queried, 0)
 	if port == 0 {
 		w.write(lifetime.Record{Type: lifetime.Failure, Failure: &lifetime.FailureInfo{
@@ -226,7 +227,7 @@ func (w *workload) leak() {
 		return
 	}
 	w.hold(lifetime.Hold{Proto: event.TCP, Port: port, Src: source, Dst: netip.MustParseAddrPort("10.0.0.9:6379"), Path: event.Connect,
-		Owner: lifetime.Owner{PID: 777, UID: 1000, Comm: "worker", Container: "3f9ac2d1e07b55aa"}}, leaked, 0, nil)
+		Owner: lifetime.Owner{PID: 777, UID: 1000, Comm: "worker", Place: lifetime.Intern(lifetime.Place{Container: "3f9ac2d1e07b" + strings.Repeat("0", 52)})}}, leaked, 0, nil)
 }
 
 func (w *workload) sweep(port uint16) {
@@ -238,6 +239,6 @@ func (w *workload) sweep(port uint16) {
 func (w *workload) resolve() {
 	port := w.pick(resolved, w.random.IntN(2))
 	w.hold(lifetime.Hold{Proto: event.UDP, Port: port, Src: netip.IPv4Unspecified(), Path: event.UDPSend,
-		Owner: lifetime.Owner{PID: 1000 + uint32(w.made%50), Comm: hostile, Cgroup: "/" + hostile}}, resolved, event.Closed,
+		Owner: lifetime.Owner{PID: 1000 + uint32(w.made%50), Comm: hostile, Place: lifetime.Intern(lifetime.Place{Cgroup: "/" + hostile})}}, resolved, event.Closed,
 		map[event.State]time.Duration{event.Bound: time.Duration(1+w.random.IntN(900)) * time.Millisecond})
 }

@@ -66,6 +66,7 @@ type Book struct {
 	current  period
 	previous period             // no flows: there is none
 	reported map[Key]ktime.Wall // because of failures
+	clock    ktime.Steady       // all times here are by it
 	now      ktime.Wall         // the latest time told
 	changes  uint64             // of the held set
 	failed   struct {           // the census taken for a failure last
@@ -92,7 +93,10 @@ func NewBook(ranges *Ranges, holds Holds, complete bool, now ktime.Wall) *Book {
 // Observe takes a record on its way to the sinks. Failures are completed: with the
 // pool's use and the cause; the first of a burst is followed by its pool.
 func (b *Book) Observe(r *lifetime.Record, next func(*lifetime.Record)) {
-	b.now = max(b.now, r.Time)
+	if r.Type == lifetime.Clock {
+		b.clock.Moved(r.Time.Sub(r.Clock.From))
+	}
+	b.tell(r.Time)
 	switch r.Type {
 	case lifetime.HeldAtStart:
 		b.changes++
@@ -117,6 +121,8 @@ func (b *Book) Observe(r *lifetime.Record, next func(*lifetime.Record)) {
 	next(r)
 }
 
+func (b *Book) tell(now ktime.Wall) { b.now = max(b.now, b.clock.Of(now)) }
+
 func (b *Book) count(h *lifetime.Hold, f flow) {
 	b.changes++
 	k := KeyOf(h)
@@ -132,7 +138,7 @@ func (b *Book) fail(r *lifetime.Record, next func(*lifetime.Record)) {
 	}
 	last, burst := b.reported[k]
 	first := !burst || b.now.Sub(last) >= burstInterval
-	u, measured := b.measure(k, f.Owner.PID, r.Time, first)
+	u, measured := b.measure(k, f.Owner.PID, b.clock.Of(r.Time), first)
 	if measured {
 		f.InUse, f.Usable = u.inUse, u.usable
 	}
@@ -143,7 +149,7 @@ func (b *Book) fail(r *lifetime.Record, next func(*lifetime.Record)) {
 	next(r)
 	if measured && first {
 		b.reported[k] = b.now
-		next(&lifetime.Record{Type: lifetime.Pool, Time: b.now, Pool: b.info(k, u)})
+		next(&lifetime.Record{Type: lifetime.Pool, Time: b.clock.Wall(b.now), Pool: b.info(k, u)})
 	}
 }
 
@@ -185,7 +191,7 @@ func (b *Book) recent(first bool) *census {
 
 // Report hands over the pools over a quarter full, fullest first, if it is time to.
 func (b *Book) Report(now ktime.Wall, next func(*lifetime.Record)) {
-	b.now = max(b.now, now)
+	b.tell(now)
 	if b.complete && b.current.began == nil {
 		b.current.began = takeCensus(b.ranges, b.holds) // what was held before the start is no growth
 	}
@@ -214,7 +220,7 @@ func (b *Book) isDue() bool { return b.now.Sub(b.current.since) >= Interval }
 // NeedsStates says that a report is due and some pool may be in it, so that fresh
 // states are worth a look.
 func (b *Book) NeedsStates(now ktime.Wall) bool {
-	b.now = max(b.now, now)
+	b.tell(now)
 	needs := false
 	if b.complete && b.isDue() {
 		takeCensus(b.ranges, b.holds).full(func(Key, use) { needs = true })
@@ -235,6 +241,6 @@ func (b *Book) reportFull(c *census, next func(*lifetime.Record)) {
 			x.Src.Compare(y.Src), x.Dst.Compare(y.Dst))
 	})
 	for _, info := range pools {
-		next(&lifetime.Record{Type: lifetime.Pool, Time: b.now, Pool: info})
+		next(&lifetime.Record{Type: lifetime.Pool, Time: b.clock.Wall(b.now), Pool: info})
 	}
 }

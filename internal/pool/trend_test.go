@@ -36,6 +36,33 @@ func TestTrendOfAnInterval(t *testing.T) {
 	}
 }
 
+// A clock that is set makes no interval longer or shorter, and pools are told by the new one.
+func TestTrendWhenTheClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		d := newDesk(t, true)
+		d.Report(after(0), d.next)
+		d.assign(after(time.Second), 300, 40000, connectTo(server))
+		set := after(5*time.Second + by)
+		d.Observe(&lifetime.Record{Type: lifetime.Clock, Time: set, Clock: &lifetime.ClockInfo{From: after(5 * time.Second)}}, d.next)
+		d.told = nil
+		d.Report(after(6*time.Second+by), d.next)
+		if n := len(d.told); n > 0 || d.NeedsStates(after(6*time.Second+by)) {
+			t.Errorf("set by %v: %d records after 6 s", by, n)
+		}
+		d.Report(after(Interval+by), d.next)
+		if len(d.told) != 1 || d.told[0].Time != after(Interval+by) {
+			t.Fatalf("set by %v: told %+v, want one by the new clock", by, d.told)
+		}
+		if p := one(t, d.pools()); p.AssignRate != 30 || p.Exhausts < 0 {
+			t.Errorf("set by %v: got %+v", by, p)
+		}
+		// A failure is measured as ever.
+		if f := d.fail(after(Interval+by+time.Second), noPortTo(server)); f.InUse != 300 {
+			t.Errorf("set by %v: a failure is told with %d in use", by, f.InUse)
+		}
+	}
+}
+
 // The part of a hold that was seen is not its length.
 func TestHoldsFromBeforeTheStartHaveNoLength(t *testing.T) {
 	d := newDesk(t, true)

@@ -22,6 +22,11 @@ type bpfCancelled struct {
 	Life  bpfTwLife
 }
 
+type bpfCgroupPath struct {
+	_    structs.HostLayout
+	Path [512]uint8
+}
+
 type bpfEvent struct {
 	_    structs.HostLayout
 	Time uint64
@@ -109,13 +114,13 @@ type bpfListener struct {
 }
 
 type bpfOwner struct {
-	_      structs.HostLayout
-	Cgroup uint64
-	Pid    uint32
-	Tid    uint32
-	Uid    uint32
-	Pad    uint32
-	Comm   [16]uint8
+	_       structs.HostLayout
+	Cgroup  uint64
+	Pid     uint32
+	Tid     uint32
+	Uid     uint32
+	Started uint32
+	Comm    [16]uint8
 }
 
 type bpfScratch struct {
@@ -193,6 +198,7 @@ const (
 const (
 	bpfMapCancels           = "cancels"
 	bpfMapEvents            = "events"
+	bpfMapGoneCgroups       = "gone_cgroups"
 	bpfMapHandledEvents     = "handled_events"
 	bpfMapListeners         = "listeners"
 	bpfMapScratches         = "scratches"
@@ -209,6 +215,7 @@ const (
 	bpfProgBind6End         = "bind6_end"
 	bpfProgCallSockets      = "call_sockets"
 	bpfProgCallTimeWaits    = "call_time_waits"
+	bpfProgCgroupGone       = "cgroup_gone"
 	bpfProgClocks           = "clocks"
 	bpfProgConnect4         = "connect4"
 	bpfProgConnect6         = "connect6"
@@ -328,6 +335,7 @@ type bpfProgramSpecs struct {
 	Bind6End         *ebpf.ProgramSpec `ebpf:"bind6_end"`
 	CallSockets      *ebpf.ProgramSpec `ebpf:"call_sockets"`
 	CallTimeWaits    *ebpf.ProgramSpec `ebpf:"call_time_waits"`
+	CgroupGone       *ebpf.ProgramSpec `ebpf:"cgroup_gone"`
 	Clocks           *ebpf.ProgramSpec `ebpf:"clocks"`
 	Connect4         *ebpf.ProgramSpec `ebpf:"connect4"`
 	Connect6         *ebpf.ProgramSpec `ebpf:"connect6"`
@@ -382,6 +390,7 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	Cancels       *ebpf.MapSpec `ebpf:"cancels"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
+	GoneCgroups   *ebpf.MapSpec `ebpf:"gone_cgroups"`
 	HandledEvents *ebpf.MapSpec `ebpf:"handled_events"`
 	Listeners     *ebpf.MapSpec `ebpf:"listeners"`
 	Scratches     *ebpf.MapSpec `ebpf:"scratches"`
@@ -445,6 +454,7 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	Cancels       *ebpf.Map `ebpf:"cancels"`
 	Events        *ebpf.Map `ebpf:"events"`
+	GoneCgroups   *ebpf.Map `ebpf:"gone_cgroups"`
 	HandledEvents *ebpf.Map `ebpf:"handled_events"`
 	Listeners     *ebpf.Map `ebpf:"listeners"`
 	Scratches     *ebpf.Map `ebpf:"scratches"`
@@ -461,6 +471,7 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Cancels,
 		m.Events,
+		m.GoneCgroups,
 		m.HandledEvents,
 		m.Listeners,
 		m.Scratches,
@@ -513,6 +524,7 @@ type bpfPrograms struct {
 	Bind6End         *ebpf.Program `ebpf:"bind6_end"`
 	CallSockets      *ebpf.Program `ebpf:"call_sockets"`
 	CallTimeWaits    *ebpf.Program `ebpf:"call_time_waits"`
+	CgroupGone       *ebpf.Program `ebpf:"cgroup_gone"`
 	Clocks           *ebpf.Program `ebpf:"clocks"`
 	Connect4         *ebpf.Program `ebpf:"connect4"`
 	Connect6         *ebpf.Program `ebpf:"connect6"`
@@ -569,6 +581,7 @@ func (p *bpfPrograms) Close() error {
 		p.Bind6End,
 		p.CallSockets,
 		p.CallTimeWaits,
+		p.CgroupGone,
 		p.Clocks,
 		p.Connect4,
 		p.Connect6,

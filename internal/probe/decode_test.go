@@ -110,7 +110,7 @@ func TestFieldsComeToTheirPlaces(t *testing.T) {
 			ID:       event.ID{Cookie: k.Hold.Cookie, Born: ktime.Time(k.Hold.Born)},
 			Assigned: ktime.Time(k.Hold.Assigned), Search: k.Hold.Search,
 			Owner: event.Owner{
-				PID: k.Hold.Owner.Pid, TID: k.Hold.Owner.Tid, UID: k.Hold.Owner.Uid,
+				PID: k.Hold.Owner.Pid, TID: k.Hold.Owner.Tid, UID: k.Hold.Owner.Uid, Started: k.Hold.Owner.Started,
 				Cgroup: k.Hold.Owner.Cgroup, Comm: k.Hold.Owner.Comm,
 			},
 			InState: k.Hold.InState, Src: k.Hold.Src, Dst: k.Hold.Dst, NetNS: k.Hold.Netns,

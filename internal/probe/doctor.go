@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"porttrace/internal/cgroup"
+	"porttrace/internal/privilege"
 )
 
 // Check is one thing a doctor looked at.
@@ -44,11 +45,11 @@ func (d Diagnosis) Works(set Set) bool {
 // attaches every hook and runs every iterator, and leaves nothing behind.
 func Diagnose() Diagnosis {
 	raiseMemlock()
-	checks := Diagnosis{kernelCheck(), privilegesCheck(), btfCheck(), lockdownCheck(), cgroupCheck(), kallsymsCheck(), ringCheck()}
+	checks := Diagnosis{kernelCheck(), privilegesCheck(), setcapCheck(), btfCheck(), lockdownCheck(), cgroupCheck(), kallsymsCheck(), ringCheck()}
 	for _, set := range []Set{Fentry, Stable} {
 		checks = append(checks, hookChecks(set)...)
 	}
-	return append(append(checks, lookChecks()...), tasksCheck())
+	return append(append(checks, lookChecks()...), goneCheck(), tasksCheck())
 }
 
 func kernelCheck() Check {
@@ -60,12 +61,23 @@ func kernelCheck() Check {
 }
 
 func privilegesCheck() Check {
-	c := Check{Name: "privileges", Detail: fmt.Sprintf("uid %d", os.Geteuid()), Err: checkPrivileges()}
+	c := Check{Name: "privileges", Err: checkPrivileges(Fentry)}
+	held, err := privilege.Effective()
 	if c.Err == nil {
-		c.Detail += ", every capability needed"
+		c.Err = err
+	}
+	if c.Err == nil {
+		c.Detail = fmt.Sprintf("uid %d, every capability needed", os.Geteuid())
+		if unseen := held.Unseen(); len(unseen) > 0 {
+			c.Err, c.Minor = fmt.Errorf("uid %d, without %s", os.Geteuid(), privilege.Names(unseen)), true
+			c.Advice = "not seen: " + privilege.Lacking(unseen)
+		}
 	}
 	return c
 }
+
+// setcapCheck tells how to trace without root; it is no condition.
+func setcapCheck() Check { return Check{Name: "without root", Detail: setcap()} }
 
 func btfCheck() Check { return Check{Name: "BTF", Detail: btfPath, Err: checkBTF()} }
 
@@ -125,7 +137,7 @@ func ringCheck() Check {
 // kernel does with all of a kind, are one check.
 func hookChecks(set Set) []Check {
 	if set == Stable {
-		if err := checkAge(); err != nil {
+		if err := errors.Join(checkAge(), checkPrivileges(Stable)); err != nil {
 			return []Check{{Name: "stable hooks", Set: Stable, Err: err}}
 		}
 	}
@@ -252,15 +264,31 @@ func tryLook(it iterator) error {
 	return err
 }
 
+// goneCheck tries what only adds to what is known of owners.
+func goneCheck() Check {
+	c := Check{Name: "removed cgroups", Detail: "keep their paths for a while"}
+	w, err := WatchCgroups()
+	if err != nil {
+		c.Err, c.Minor = err, true
+		c.Advice = "an owner whose cgroup is removed at once has no unit and no container"
+		return c
+	}
+	_ = w.Close()
+	return c
+}
+
 // tasksCheck watches the scheduler for a moment. Tasks that hide keep nobody from tracing.
 func tasksCheck() Check {
 	c := Check{Name: "tasks", Detail: "none seen that the kernel hides from tracing"}
-	w, err := WatchTasks()
+	w, err := loadTaskWatch()
+	if err == nil {
+		defer w.Close()
+		err = w.begin()
+	}
 	if err != nil {
 		c.Err, c.Advice = err, "what a kernel hides from the hooks would be blamed on porttrace"
 		return c
 	}
-	defer w.Close()
 	time.Sleep(time.Second)
 	hidden, err := w.Hidden()
 	if err == nil && len(hidden) > 0 {
@@ -281,10 +309,10 @@ func explain(err error) error {
 	case errors.As(err, &verifier):
 		return fmt.Errorf("the kernel's verifier refuses it: %w", verifier)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		if p := checkPrivileges(); p != nil {
+		if p := checkPrivileges(Fentry); p != nil {
 			return p
 		}
-		return errors.New("the kernel refuses it to this root (EPERM): a hardened or locked-down kernel")
+		return errors.New("the kernel refuses it, whatever the privileges (EPERM): a hardened or locked-down kernel")
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("this kernel does not have it: %w", err)
 	}

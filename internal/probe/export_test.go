@@ -37,3 +37,12 @@ func (p *Probe) Nested() (skipped, rescued uint64, err error) {
 	}
 	return skipped, rescued, nil
 }
+
+// StartTaskWatch loads and begins a watch without a probe.
+func StartTaskWatch() (*TaskWatch, error) {
+	w, err := loadTaskWatch()
+	if err != nil {
+		return nil, err
+	}
+	return w, w.begin()
+}

@@ -11,8 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// switched is the program that watches the scheduler.
-const switched = "switched"
+// switched is the program that watches the scheduler, switchedTasks what it fills.
+const (
+	switched      = "switched"
+	switchedTasks = "switched_tasks"
+)
 
 // Task is a thread of some process.
 type Task struct {
@@ -34,22 +37,37 @@ func Names(tasks []Task) string {
 // kernels have none; one with protected processes may.
 type TaskWatch struct {
 	coll *ebpf.Collection
-	link link.Link
+	link link.Link // nil: not watching
 }
 
-// WatchTasks begins to watch the scheduler. It is the costliest place to hook: close the
-// watch after a second or so.
-func WatchTasks() (*TaskWatch, error) {
+// loadTaskWatch loads what watches the scheduler: a confined tracer loads nothing.
+func loadTaskWatch() (*TaskWatch, error) {
 	coll, err := loadOnly(Fentry, switched)
 	if err != nil {
 		return nil, fmt.Errorf("watching the scheduler: %w", explain(err))
 	}
-	l, err := link.AttachTracing(link.TracingOptions{Program: coll.Programs[switched]})
-	if err != nil {
-		coll.Close()
-		return nil, fmt.Errorf("watching the scheduler: %w", explain(err))
+	return &TaskWatch{coll: coll}, nil
+}
+
+// WatchTasks begins to watch the scheduler. It is the costliest place to hook: stop after
+// a second or so. There is one watch at a time.
+func (p *Probe) WatchTasks() (*TaskWatch, error) {
+	if p.unwatched != nil {
+		return nil, p.unwatched
 	}
-	return &TaskWatch{coll, l}, nil
+	return p.tasks, p.tasks.begin()
+}
+
+func (w *TaskWatch) begin() error {
+	if err := empty(w.coll.Maps[switchedTasks]); err != nil {
+		return fmt.Errorf("watching the scheduler: %w", err)
+	}
+	l, err := link.AttachTracing(link.TracingOptions{Program: w.coll.Programs[switched]})
+	if err != nil {
+		return fmt.Errorf("watching the scheduler: %w", explain(err))
+	}
+	w.link = l
+	return nil
 }
 
 // Hidden returns the tasks that were switched to twice and never seen to be left.
@@ -59,7 +77,7 @@ func (w *TaskWatch) Hidden() ([]Task, error) {
 		seen  bpfSwitches
 		tasks []Task
 	)
-	all := w.coll.Maps["switched_tasks"].Iterate()
+	all := w.coll.Maps[switchedTasks].Iterate()
 	for all.Next(&tid, &seen) {
 		if seen.To >= 2 && seen.From == 0 {
 			tasks = append(tasks, Task{tid, unix.ByteSliceToString(seen.Comm[:])})
@@ -72,9 +90,19 @@ func (w *TaskWatch) Hidden() ([]Task, error) {
 	return tasks, nil
 }
 
-// Close ends the watch.
-func (w *TaskWatch) Close() error {
+// Stop ends the watch.
+func (w *TaskWatch) Stop() error {
+	if w.link == nil {
+		return nil
+	}
 	err := w.link.Close()
+	w.link = nil
+	return err
+}
+
+// Close also frees what was loaded.
+func (w *TaskWatch) Close() error {
+	err := w.Stop()
 	w.coll.Close()
 	return err
 }

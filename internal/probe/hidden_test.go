@@ -14,7 +14,7 @@ import (
 // Our own threads are not hidden, however often they come and go.
 func TestWatchTasks(t *testing.T) {
 	testutil.NeedBPF(t)
-	w, err := probe.WatchTasks()
+	w, err := probe.StartTaskWatch()
 	if err != nil {
 		t.Fatal(err)
 	}

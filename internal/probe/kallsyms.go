@@ -40,7 +40,7 @@ func findSymbol(r io.Reader, name string) (uint64, error) {
 			return 0, fmt.Errorf("address %q: %w", fields[0], err)
 		}
 		if addr == 0 {
-			return 0, fmt.Errorf("addresses are hidden; set kernel.kptr_restrict to 0 or 1 and run as root")
+			return 0, fmt.Errorf("addresses are hidden; set kernel.kptr_restrict to 0 or 1 and run as root or with CAP_SYSLOG")
 		}
 		return addr, nil
 	}

@@ -90,8 +90,8 @@ func (p *Probe) RollCall(handle Handler, between func() error) error {
 }
 
 func (p *Probe) look(namespaces []netns.NS, handle Handler, between func() error) error {
-	if err := p.empty("subflows"); err != nil {
-		return err
+	if err := empty(p.coll.Maps["subflows"]); err != nil {
+		return fmt.Errorf("looking at sockets: %w", err)
 	}
 	if err := p.iterate(nil, lookFiles, handle, between); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (p *Probe) look(namespaces []netns.NS, handle Handler, between func() error
 	for i := range namespaces {
 		for _, it := range []iterator{lookTCP, lookUDP} {
 			err := p.iterate(&namespaces[i], it, handle, between)
-			if err != nil && !errors.Is(err, netns.ErrGone) {
+			if err != nil && !netns.IsOutOfReach(err) {
 				return err
 			}
 		}
@@ -180,8 +180,8 @@ func readEvents(r io.Reader, handle Handler, between func() error) error {
 	}
 }
 
-func (p *Probe) empty(name string) error {
-	m := p.coll.Maps[name]
+// empty takes every entry out of a map.
+func empty(m *ebpf.Map) error {
 	key := make([]byte, m.KeySize())
 	for {
 		err := m.NextKey(nil, key)
@@ -192,7 +192,7 @@ func (p *Probe) empty(name string) error {
 			err = m.Delete(key)
 		}
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("emptying %s: %w", name, err)
+			return fmt.Errorf("emptying a map: %w", err)
 		}
 	}
 }

@@ -30,12 +30,13 @@ func (p *Probe) Stats() ([]ProgramStats, error) {
 // Losses is what could not be told, by place.
 type Losses struct {
 	Ring      uint64 // the ring had no room
+	CPU       uint64 // the same, while a limit of the reader's kept it from reading, which it tells itself
 	Map       uint64 // a map or socket storage refused an entry
 	Recursion uint64 // a hook fired inside itself on one CPU and the kernel skipped it
 }
 
 // Total is the number of events lost.
-func (l Losses) Total() uint64 { return l.Ring + l.Map + l.Recursion }
+func (l Losses) Total() uint64 { return l.Ring + l.CPU + l.Map + l.Recursion }
 
 // NewLosses returns what was lost since the last call.
 func (p *Probe) NewLosses() (Losses, error) {
@@ -53,7 +54,7 @@ func (p *Probe) NewLosses() (Losses, error) {
 		now.Recursion = last.Recursion
 	}
 	p.lastSeen = now
-	return Losses{now.Ring - last.Ring, now.Map - last.Map, now.Recursion - last.Recursion}, nil
+	return Losses{Ring: now.Ring - last.Ring, Map: now.Map - last.Map, Recursion: now.Recursion - last.Recursion}, nil
 }
 
 // skipped counts the runs that the kernel skipped and no second instance took over.

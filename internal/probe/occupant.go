@@ -15,7 +15,7 @@ import (
 // refuses one more has some that were attached without BPF_F_ALLOW_MULTI
 // (__cgroup_bpf_attach).
 func (h hook) explain(err error, cgroup string) error {
-	if h.cgroup == ebpf.AttachNone || !errors.Is(err, unix.EPERM) || checkPrivileges() != nil {
+	if h.cgroup == ebpf.AttachNone || !errors.Is(err, unix.EPERM) || checkPrivileges(Fentry) != nil {
 		return explain(err)
 	}
 	others, queryErr := attachedTo(cgroup, h.cgroup)

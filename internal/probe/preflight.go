@@ -1,16 +1,14 @@
 package probe
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"porttrace/internal/privilege"
 )
 
 // btfPath is where the kernel shows its own types; CO-RE needs them.
@@ -19,7 +17,7 @@ const btfPath = "/sys/kernel/btf/vmlinux"
 // Preflight says in one sentence what keeps a set of hooks from working here, and what to
 // do, before anything is attached. Nil: nothing that can be known beforehand.
 func Preflight(set Set) error {
-	checks := []func() error{checkSystem, checkPrivileges, checkBTF}
+	checks := []func() error{checkSystem, func() error { return checkPrivileges(set) }, checkBTF}
 	if set == Stable {
 		checks = append(checks, checkAge)
 	}
@@ -48,37 +46,31 @@ func checkSystem() error {
 	return nil
 }
 
-// needed are the capabilities that loading and attaching asks for (kernel/bpf/syscall.c).
-var needed = []struct {
-	bit  uint
-	name string
-}{
-	{unix.CAP_BPF, "CAP_BPF"},
-	{unix.CAP_PERFMON, "CAP_PERFMON"},
-	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"},
-	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},   // to enter namespaces
-	{unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, // to see other processes' namespaces
-}
-
-func checkPrivileges() error {
-	effective, err := effectiveCapabilities()
+// checkPrivileges says what is missing that there is no tracing without.
+func checkPrivileges(set Set) error {
+	held, err := privilege.Effective()
 	if err != nil {
 		return err
 	}
-	var missing []string
-	for _, c := range needed {
-		if effective&(1<<c.bit) == 0 {
-			missing = append(missing, c.name)
-		}
-	}
+	missing := held.Missing(set == Stable)
 	switch {
 	case len(missing) == 0:
 		return checkUserNS()
-	case os.Geteuid() != 0:
+	case os.Geteuid() == 0:
+		return fmt.Errorf("tracing needs capabilities that this root does not have (%s): run it on the host or in a privileged container", privilege.Names(missing))
+	case held == 0:
 		return errors.New("tracing needs root: run it with sudo")
-	default:
-		return fmt.Errorf("tracing needs capabilities that this root does not have (%s): run it on the host or in a privileged container", strings.Join(missing, ", "))
 	}
+	return fmt.Errorf("tracing needs capabilities that this program was not given (%s): run it with sudo, or give it them all: %s", privilege.Names(missing), setcap())
+}
+
+// setcap is the command that lets this program trace without root.
+func setcap() string {
+	file, err := os.Executable()
+	if err != nil {
+		file = "porttrace"
+	}
+	return privilege.Setcap(file, true)
 }
 
 // hostUserNS is the first user namespace's inode (PROC_USER_INIT_INO).
@@ -92,33 +84,6 @@ func checkUserNS() error {
 		return nil // without CONFIG_USER_NS there is one
 	}
 	return errors.New("tracing needs the host's root, and this one is that of a user namespace: run it outside, not in a rootless container")
-}
-
-func effectiveCapabilities() (uint64, error) {
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return 0, fmt.Errorf("reading our capabilities: %w", err)
-	}
-	defer f.Close()
-	return parseCapabilities(f)
-}
-
-// parseCapabilities reads the CapEff line of /proc/PID/status.
-func parseCapabilities(status io.Reader) (uint64, error) {
-	lines := bufio.NewScanner(status)
-	for lines.Scan() {
-		if value, ok := strings.CutPrefix(lines.Text(), "CapEff:"); ok {
-			set, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-			if err != nil {
-				return 0, fmt.Errorf("reading our capabilities: CapEff: %w", err)
-			}
-			return set, nil
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return 0, fmt.Errorf("reading our capabilities: %w", err)
-	}
-	return 0, errors.New("reading our capabilities: /proc/self/status has no CapEff")
 }
 
 func checkBTF() error {

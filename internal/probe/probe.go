@@ -53,6 +53,9 @@ type Probe struct {
 	missing  []string
 	lastSeen Losses
 	audits   uint32
+	tasks    *TaskWatch // nil: unwatched says why
+	// unwatched is told when somebody wants to watch: most traces never do.
+	unwatched error
 }
 
 // Open loads and attaches a set of hooks. Nothing stays attached on an error, which says
@@ -83,7 +86,7 @@ func Open(options Options) (*Probe, error) {
 
 func open(set Set, options Options) (_ *Probe, err error) {
 	if set == Stable {
-		if err := checkAge(); err != nil {
+		if err := errors.Join(checkAge(), checkPrivileges(Stable)); err != nil {
 			return nil, err
 		}
 	}
@@ -107,6 +110,7 @@ func open(set Set, options Options) (_ *Probe, err error) {
 	if err := p.attach(); err != nil {
 		return nil, err
 	}
+	p.tasks, p.unwatched = loadTaskWatch()
 	return p, nil
 }
 
@@ -154,6 +158,7 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) {
 			delete(spec.Programs, name)
 		}
 	}
+	delete(spec.Maps, goneCgroups) // a watch has its own
 }
 
 // dropOptional takes an optional hook out that this kernel has no tracepoint for.
@@ -263,6 +268,9 @@ func (p *Probe) Detach() error {
 // Close detaches and frees everything. What is still in the ring is gone.
 func (p *Probe) Close() error {
 	errs := []error{p.Detach()}
+	if p.tasks != nil {
+		errs = append(errs, p.tasks.Close())
+	}
 	if p.ring != nil {
 		errs = append(errs, p.ring.Close())
 	}

@@ -10,13 +10,16 @@ import (
 )
 
 // tally is what a frame holds: records, and how many others it tells to be missing.
-type tally struct{ records, told uint64 }
+type tally struct {
+	records, told uint64
+	moved         time.Duration // by its clock records
+}
 
 // put writes lines, or counts them. In a hole it tries to write only with retry.
 func (k *keeper) put(lines []byte, retry bool) {
 	mending := k.hole.err != nil
 	if k.removed || mending && !(retry && k.mend()) {
-		k.hole.open += count(lines)
+		k.hole.drop(lines)
 		return
 	}
 	told := k.hole.told
@@ -41,7 +44,7 @@ func (k *keeper) put(lines []byte, retry bool) {
 			k.fail(err)
 		}
 		k.handle(err)
-		k.hole.open += count(lines)
+		k.hole.drop(lines)
 		return
 	}
 }
@@ -62,11 +65,18 @@ func (k *keeper) putSome(lines []byte) (n int, err error) {
 			return 0, err
 		}
 	}
+	if owed := k.hole.owed; owed != 0 {
+		if _, err := k.write(k.clockLine(owed), tally{moved: owed}); err != nil {
+			return 0, err
+		}
+		k.hole.owed = 0
+	}
 	if len(lines) == 0 {
 		return 0, nil
 	}
 	lines = lines[:k.room(lines)]
-	n, err = k.write(lines, tally{records: count(lines)})
+	by, clocks := moved(lines)
+	n, err = k.write(lines, tally{records: count(lines) - clocks, moved: by})
 	if err == nil && k.full() {
 		err = k.rotate()
 	}
@@ -79,9 +89,13 @@ func (k *keeper) write(lines []byte, t tally) (kept int, err error) {
 	kept, err = k.part.append(lines, false)
 	if err != nil {
 		k.hole.untell(t.told)
+		by, _ := moved(lines[:kept])
+		k.moved += by
 		k.dropFrame(err)
 		return kept, err
 	}
+	k.moved += t.moved
+	k.pending.moved += t.moved
 	k.pending.records += t.records
 	k.pending.told += t.told
 	if k.part.whole() {
@@ -109,6 +123,8 @@ func (k *keeper) dropFrame(err error) {
 	if !errors.Is(err, errCut) && !errors.Is(err, errRemoved) {
 		k.hole.untell(k.pending.told)
 		k.hole.open += k.pending.records
+		k.hole.owed += k.pending.moved
+		k.moved -= k.pending.moved
 	}
 	k.pending = tally{}
 }
@@ -149,7 +165,10 @@ func (k *keeper) startLine() []byte {
 	r, info := *k.start, *k.start.Start
 	info.Part = k.number
 	if k.number > 1 {
-		r.Time = ktime.WallOf(time.Now())
+		r.Time = k.now()
+		if info.Uptime != 0 {
+			info.Uptime = ktime.Now()
+		}
 	} else if k.opts.RotateSize <= 0 {
 		info.Part = 0
 	}
@@ -165,7 +184,7 @@ func (k *keeper) startLine() []byte {
 func (k *keeper) lostLine(n uint64) []byte {
 	k.line = AppendRecord(k.line[:0], &lifetime.Record{
 		Type: lifetime.Lost,
-		Time: ktime.WallOf(time.Now()),
+		Time: k.now(),
 		Lost: &lifetime.LostInfo{Events: n, Where: "recording", Reconciled: -1},
 	})
 	return k.line

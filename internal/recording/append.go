@@ -112,6 +112,14 @@ func appendText(dst []byte, key, s string) []byte {
 	return appendString(dst, key, s)
 }
 
+// appendIfKnown is appendText for members that are left out where they are unknown.
+func appendIfKnown(dst []byte, key, s string) []byte {
+	if s == "" {
+		return dst
+	}
+	return appendString(dst, key, s)
+}
+
 // AppendString appends s as a JSON string, with any bytes it has: see the package comment.
 func AppendString(dst []byte, s string) []byte { return appendString(dst, "", s) }
 

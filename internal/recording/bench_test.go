@@ -118,6 +118,7 @@ func benchmarkReplay(b *testing.B, in []byte, lifetimes, plain int) {
 	b.ReportMetric(float64(rounds*lifetimes)/seconds, "lifetimes/s")
 	b.ReportMetric(float64(rounds*lifetimes)/cpu.Seconds(), "lifetimes/cpu-s")
 	b.ReportMetric(float64(rounds*plain)/seconds/1e6, "MB/s")
+	b.ReportMetric(float64(len(in))/float64(lifetimes), "B/lifetime")
 }
 
 // cpuTime is what the process has used so far.

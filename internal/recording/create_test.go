@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"porttrace/internal/testutil/need"
+	"porttrace/internal/thread"
 )
 
 func TestDefaultName(t *testing.T) {
@@ -119,21 +119,21 @@ func TestCreateInReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	refused := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good: the thread and its user go together
-		if os.Geteuid() == 0 {
-			if err := unix.Setfsuid(testUID); err != nil {
-				refused <- err
-				return
-			}
+	h := &hand{thread.Keep(), nil}
+	defer h.End()
+	if os.Geteuid() == 0 {
+		h.Do(func() { err = unix.Setfsuid(testUID) })
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, err := Create(filepath.Join(dir, "x"), Options{})
-		refused <- err
-	}()
-	err = <-refused
-	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "is not writable") {
-		t.Error(err)
+	}
+	d, err := openFolder(dir, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	if _, err := d.create("x"); !errors.Is(err, fs.ErrPermission) || !strings.Contains(advice(dir+"/x", err), "is not writable") {
+		t.Errorf("%v%s", err, advice(dir+"/x", err))
 	}
 }
 

@@ -81,6 +81,10 @@ func (d *decoder) record(typ string) (*lifetime.Record, error) {
 		return d.pool(), nil
 	case "lost":
 		return d.lost(), nil
+	case "clock":
+		return d.clock(), nil
+	case "shed":
+		return d.shed(), nil
 	case "end":
 		return d.endRecord(), nil
 	}
@@ -130,7 +134,7 @@ func (d *decoder) holdRecord(typ string) (*lifetime.Record, error) {
 func (l *holdLine) record(r *lifetime.Record, h *lifetime.Hold) error {
 	*r, *h = l.Record, l.hold
 	r.Hold = h
-	h.NetNS, h.Proto, h.Src = l.netns, l.proto, l.src
+	h.NetNS, h.NetNSName, h.Proto, h.Src = l.netns, lifetime.Intern(l.name), l.proto, l.src
 	h.Dst = netip.AddrPortFrom(l.dst, l.dstPort)
 	var err error
 	h.Owner, err = l.owner.known()

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
 )
 
@@ -21,6 +22,8 @@ func (d *decoder) start() (*lifetime.Record, error) {
 				s.key = s.key[:0]
 				s.fail("%w", errSchema(schema))
 			}
+		case "uptime_ns":
+			info.Uptime = ktime.Time(s.uint(64))
 		case "part":
 			info.Part = d.int()
 		case "version":
@@ -139,7 +142,7 @@ func (d *decoder) failure() (*lifetime.Record, error) {
 			}
 		}
 	}
-	info.NetNS, info.Proto, info.Src = t.netns, t.proto, t.src
+	info.NetNS, info.NetNSName, info.Proto, info.Src = t.netns, lifetime.Intern(t.name), t.proto, t.src
 	info.Dst = netip.AddrPortFrom(t.dst, t.dstPort)
 	var err error
 	info.Owner, err = o.known()
@@ -193,6 +196,60 @@ func (d *decoder) lost() *lifetime.Record {
 		}
 	}
 	return r
+}
+
+func (d *decoder) clock() *lifetime.Record {
+	s, info := &d.s, &lifetime.ClockInfo{}
+	r := &lifetime.Record{Type: lifetime.Clock, Clock: info}
+	for key := range s.fields() {
+		switch string(key) {
+		case "from":
+			info.From = d.wall()
+		case "offset_ns":
+			s.int(0) // the difference of both times
+		default:
+			if !d.common(key, r) {
+				s.skip()
+			}
+		}
+	}
+	if r.Time == 0 || info.From == 0 {
+		info.From = r.Time // by how much it was set is not known
+	}
+	return r
+}
+
+func (d *decoder) shed() *lifetime.Record {
+	s, info := &d.s, &lifetime.ShedInfo{}
+	r := &lifetime.Record{Type: lifetime.Shed, Shed: info}
+	for key := range s.fields() {
+		switch string(key) {
+		case "what":
+			info.What = d.list()
+		case "limit_percent":
+			info.Limit = d.int()
+		case "used_percent":
+			info.Used = s.float()
+		case "for_ns":
+			info.For = time.Duration(s.int(0))
+		default:
+			if !d.common(key, r) {
+				s.skip()
+			}
+		}
+	}
+	return r
+}
+
+// list reads texts; null is none.
+func (d *decoder) list() (out []string) {
+	if d.s.null() {
+		return nil
+	}
+	for range d.s.elements() {
+		out = append(out, d.text())
+	}
+	return out
 }
 
 func (d *decoder) endRecord() *lifetime.Record {

@@ -14,6 +14,7 @@ import (
 // tuple is what holds, failures and pools share.
 type tuple struct {
 	netns    uint32
+	name     string // of netns
 	proto    event.Proto
 	src, dst netip.Addr
 	dstPort  uint16
@@ -23,6 +24,8 @@ func (d *decoder) tuple(key []byte, t *tuple) bool {
 	switch string(key) {
 	case "netns":
 		t.netns = uint32(d.s.uint(32))
+	case "netns_name":
+		t.name = d.text()
 	case "proto":
 		t.proto = protoByName[string(d.s.bytes())]
 	case "src":
@@ -39,7 +42,10 @@ func (d *decoder) tuple(key []byte, t *tuple) bool {
 
 type owner struct {
 	lifetime.Owner
-	uid bool // known
+	uid     bool // known
+	place   lifetime.Place
+	program lifetime.Program
+	user    string
 }
 
 func (d *decoder) owner(key []byte, o *owner) bool {
@@ -55,10 +61,40 @@ func (d *decoder) owner(key []byte, o *owner) bool {
 		if o.uid {
 			o.UID = uint32(d.s.uint(32))
 		}
+	case "exe":
+		o.program.Exe = d.text()
+	case "cmdline":
+		o.program.Cmdline = d.text()
+	case "user":
+		o.user = d.text()
+	default:
+		return d.place(key, &o.place)
+	}
+	return true
+}
+
+func (d *decoder) place(key []byte, p *lifetime.Place) bool {
+	switch string(key) {
 	case "cgroup":
-		o.Cgroup = d.text()
+		p.Cgroup = d.text()
 	case "container":
-		o.Container = d.text()
+		p.Container = d.text()
+	case "unit":
+		p.Unit = d.text()
+	case "user_unit":
+		p.UserUnit = d.text()
+	case "runtime":
+		p.Runtime = d.text()
+	case "container_name":
+		p.ContainerName = d.text()
+	case "pod":
+		p.Pod = d.text()
+	case "pod_namespace":
+		p.PodNamespace = d.text()
+	case "pod_uid":
+		p.PodUID = d.text()
+	case "qos":
+		p.QoS = d.text()
 	default:
 		return false
 	}
@@ -73,6 +109,7 @@ func (o *owner) known() (lifetime.Owner, error) {
 		// Read as 0 it would accuse root.
 		return lifetime.Owner{}, errors.New("a pid without a uid")
 	}
+	o.Place, o.Program, o.User = lifetime.Intern(o.place), lifetime.Intern(o.program), lifetime.Intern(o.user)
 	return o.Owner, nil
 }
 

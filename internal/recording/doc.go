@@ -6,12 +6,18 @@
 // numbered from 1 in their start records; the newest one has the name given, and what is
 // missing in any of them is told by lost records whose place is "recording".
 //
+// All times of a record are by the clock of its own time: a clock record says that it was
+// set. None of these is ever missing, though others may be.
+//
 // What the schema does not keep reads as unknown: Hold.State of assign records (BOUND),
 // Hold.Search of all but assign records (-1), Hold.States of all but release and
 // held-at-end records, every owner field where the PID is unknown, and the zone of an
 // address. Negative "unknown" values read as -1, an assign rate that is no number as 0.
 // Hold.State of a release record is the one of no time in "states", else the furthest
 // one there.
+//
+// What came with later versions, most of what is known of an owner, is left out of a line
+// where it is unknown, rather than null; so recordings from before read as they did.
 //
 // Strings come from the kernel and from other people's programs: any bytes. They are
 // written so that each line is plain JSON without raw control characters (C0, DEL, C1,

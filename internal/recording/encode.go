@@ -10,7 +10,7 @@ import (
 
 // AppendRecord appends r to dst as one line, newline included, and returns the
 // extended slice. It allocates only to grow dst. The part of r that its Type asks for
-// (Hold, Start, Failure, Pool, Lost, End) must be set; a Type that is not known appends
+// (Hold, Start, Failure, Pool, Lost, End, Clock, Shed) must be set; a Type that is not known appends
 // nothing.
 func AppendRecord(dst []byte, r *lifetime.Record) []byte {
 	switch r.Type {
@@ -39,6 +39,10 @@ func AppendRecord(dst []byte, r *lifetime.Record) []byte {
 		dst = appendHold(appendHead(dst, `{"type":"held"`, r), `,"at":"end"`, r)
 		dst = appendState(dst, `,"state":`, r.Hold.State)
 		dst = appendStates(dst, r.Hold)
+	case lifetime.Clock:
+		dst = appendClock(appendHead(dst, `{"type":"clock"`, r), r)
+	case lifetime.Shed:
+		dst = appendShed(appendHead(dst, `{"type":"shed"`, r), r.Shed)
 	case lifetime.End:
 		dst = appendEnd(appendHead(dst, `{"type":"end"`, r), r.End)
 	default:
@@ -56,7 +60,7 @@ func appendHold(dst []byte, at string, r *lifetime.Record) []byte {
 	h := r.Hold
 	dst = append(dst, at...)
 	dst = appendKnown(dst, `,"id":`, h.ID)
-	dst = appendKnown(dst, `,"netns":`, uint64(h.NetNS))
+	dst = appendNetNS(dst, h.NetNS, h.NetNSName)
 	dst = appendProto(dst, `,"proto":`, h.Proto)
 	dst = appendKnown(dst, `,"port":`, uint64(h.Port))
 	dst = appendPeers(dst, h.Src, h.Dst)
@@ -66,6 +70,11 @@ func appendHold(dst []byte, at string, r *lifetime.Record) []byte {
 		dst = appendCount(dst, `,"search_ns":`, int64(h.Search))
 	}
 	return appendOwner(dst, &h.Owner)
+}
+
+func appendNetNS(dst []byte, inode uint32, name lifetime.Interned[string]) []byte {
+	dst = appendKnown(dst, `,"netns":`, uint64(inode))
+	return appendIfKnown(dst, `,"netns_name":`, name.Value())
 }
 
 func appendPeers(dst []byte, src netip.Addr, to netip.AddrPort) []byte {
@@ -82,8 +91,26 @@ func appendOwner(dst []byte, o *lifetime.Owner) []byte {
 	dst = appendKnown(dst, `,"tid":`, uint64(o.TID))
 	dst = appendText(dst, `,"comm":`, o.Comm)
 	dst = appendUint(dst, `,"uid":`, uint64(o.UID)) // 0 is root
-	dst = appendText(dst, `,"cgroup":`, o.Cgroup)
-	return appendText(dst, `,"container":`, o.Container)
+	dst = appendPlace(dst, o.Place.Value())
+	program := o.Program.Value()
+	dst = appendIfKnown(dst, `,"exe":`, program.Exe)
+	dst = appendIfKnown(dst, `,"cmdline":`, program.Cmdline)
+	return appendIfKnown(dst, `,"user":`, o.User.Value())
+}
+
+// appendPlace writes the fields that came with later versions only where they are known:
+// most owners are in no pod.
+func appendPlace(dst []byte, p lifetime.Place) []byte {
+	dst = appendText(dst, `,"cgroup":`, p.Cgroup)
+	dst = appendText(dst, `,"container":`, p.Container)
+	dst = appendIfKnown(dst, `,"unit":`, p.Unit)
+	dst = appendIfKnown(dst, `,"user_unit":`, p.UserUnit)
+	dst = appendIfKnown(dst, `,"runtime":`, p.Runtime)
+	dst = appendIfKnown(dst, `,"container_name":`, p.ContainerName)
+	dst = appendIfKnown(dst, `,"pod":`, p.Pod)
+	dst = appendIfKnown(dst, `,"pod_namespace":`, p.PodNamespace)
+	dst = appendIfKnown(dst, `,"pod_uid":`, p.PodUID)
+	return appendIfKnown(dst, `,"qos":`, p.QoS)
 }
 
 // appendStates writes held_ns and states: those with any time, and the present one.
@@ -111,6 +138,9 @@ func appendStart(dst []byte, s *lifetime.StartInfo) []byte {
 	dst = appendInt(dst, `,"schema":`, int64(s.Schema))
 	if s.Part != 0 {
 		dst = appendInt(dst, `,"part":`, int64(s.Part))
+	}
+	if s.Uptime != 0 {
+		dst = appendUint(dst, `,"uptime_ns":`, uint64(s.Uptime))
 	}
 	dst = appendText(dst, `,"version":`, s.Version)
 	dst = appendText(dst, `,"host":`, s.Host)
@@ -142,7 +172,7 @@ func appendRange(dst []byte, key string, lo, hi uint16) []byte {
 }
 
 func appendFailure(dst []byte, f *lifetime.FailureInfo) []byte {
-	dst = appendKnown(dst, `,"netns":`, uint64(f.NetNS))
+	dst = appendNetNS(dst, f.NetNS, f.NetNSName)
 	dst = appendProto(dst, `,"proto":`, f.Proto)
 	dst = appendPath(dst, `,"path":`, f.Path)
 	if f.Port != 0 {
@@ -175,6 +205,26 @@ func appendLost(dst []byte, l *lifetime.LostInfo) []byte {
 	dst = appendUint(dst, `,"events":`, l.Events)
 	dst = appendText(dst, `,"where":`, l.Where)
 	return appendCount(dst, `,"reconciled":`, l.Reconciled)
+}
+
+// appendClock writes by how much the clock was set, and what it was before.
+func appendClock(dst []byte, r *lifetime.Record) []byte {
+	dst = appendWall(dst, `,"from":`, r.Clock.From)
+	return appendInt(dst, `,"offset_ns":`, int64(r.Time.Sub(r.Clock.From)))
+}
+
+func appendShed(dst []byte, s *lifetime.ShedInfo) []byte {
+	dst = append(dst, `,"what":[`...)
+	for i, what := range s.What {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, "", what)
+	}
+	dst = append(dst, ']')
+	dst = appendInt(dst, `,"limit_percent":`, int64(s.Limit))
+	dst = appendFloat(dst, `,"used_percent":`, s.Used)
+	return appendInt(dst, `,"for_ns":`, int64(s.For))
 }
 
 func appendEnd(dst []byte, e *lifetime.EndInfo) []byte {

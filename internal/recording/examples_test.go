@@ -2,6 +2,7 @@ package recording
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"porttrace/internal/event"
@@ -15,13 +16,31 @@ func examples() []*lifetime.Record {
 		return ktime.WallOf(time.Date(2026, 11, 23, 20, 15, 0, 1, time.UTC).Add(d))
 	}
 	src, dst := netip.MustParseAddr("10.0.0.7"), netip.MustParseAddrPort("192.0.2.10:443")
-	curl := lifetime.Owner{PID: 4242, TID: 4243, UID: 1000, Comm: "curl", Cgroup: "/user.slice/session-3.scope"}
+	curl := lifetime.Owner{PID: 4242, TID: 4243, UID: 1000, Comm: "curl", Place: lifetime.Intern(lifetime.Place{Cgroup: "/user.slice/session-3.scope"})}
 	hold := func(f func(*lifetime.Hold)) *lifetime.Hold {
 		h := &lifetime.Hold{ID: 2, NetNS: 4026531840, Proto: event.TCP, Port: 60568, Src: src, Dst: dst,
 			Path: event.Connect, Assigned: at(time.Second), Search: -1, Owner: curl}
 		f(h)
 		return h
 	}
+	nginx := lifetime.Owner{PID: 977, TID: 977, UID: 33, Comm: "nginx", User: lifetime.Intern("www-data"),
+		Place:   lifetime.Intern(lifetime.Place{Cgroup: "/system.slice/nginx.service", Unit: "nginx.service"}),
+		Program: lifetime.Intern(lifetime.Program{Exe: "/usr/sbin/nginx", Cmdline: "nginx: worker process"})}
+	const pod = "0f6f2c7e-54b2-4a11-9f7a-3e1a7d8b9c00"
+	container := strings.Repeat("0123456789abcdef", 4)
+	java := lifetime.Owner{PID: 31337, TID: 31400, UID: 1000, Comm: "http-nio-8080-e",
+		Place: lifetime.Intern(lifetime.Place{
+			Cgroup:    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + strings.ReplaceAll(pod, "-", "_") + ".slice/cri-containerd-" + container + ".scope",
+			Container: container, Runtime: "containerd", ContainerName: "shop", Pod: "shop-7d9c8b6f5-x2x9p", PodNamespace: "prod", PodUID: pod, QoS: "burstable",
+		}),
+		Program: lifetime.Intern(lifetime.Program{Exe: "/opt/java/bin/java", Cmdline: "java -jar /app/shop.jar"})}
+	inPod := hold(func(h *lifetime.Hold) {
+		h.ID, h.NetNS, h.NetNSName, h.Owner = 3, 4026532290, lifetime.Intern("cni-5f1c0c0e"), java
+	})
+	served := hold(func(h *lifetime.Hold) { h.ID, h.Owner = 4, nginx })
+	podEnd := *inPod
+	podEnd.State = event.Established
+	podEnd.States[event.Established] = 99 * time.Second
 	before := &lifetime.Hold{ID: 1, NetNS: 4026531840, Proto: event.UDP, Port: 40001, Src: netip.IPv6Unspecified(),
 		Search: -1, State: event.Bound}
 	end := *before
@@ -58,8 +77,15 @@ func examples() []*lifetime.Record {
 			h.States[event.FinWait2] = 50 * time.Millisecond
 			h.States[event.TimeWait] = 60 * time.Second
 		})},
+		{Type: lifetime.Assign, Time: at(time.Second), Hold: inPod},
+		{Type: lifetime.Assign, Time: at(time.Second), Hold: served},
+		{Type: lifetime.Failure, Time: at(2 * time.Second), Failure: &lifetime.FailureInfo{
+			NetNS: 4026532290, NetNSName: inPod.NetNSName, Proto: event.TCP, Path: event.Connect, Src: src, Dst: dst, Owner: java,
+			Errno: "EADDRNOTAVAIL", Cause: lifetime.RangeExhausted, InUse: 28221, Usable: 28221}},
 		{Type: lifetime.HeldAtEnd, Time: at(100 * time.Second), Hold: &end},
+		{Type: lifetime.HeldAtEnd, Time: at(100 * time.Second), Hold: &podEnd},
+		{Type: lifetime.HeldAtEnd, Time: at(100 * time.Second), Hold: served},
 		{Type: lifetime.End, Time: at(100 * time.Second), End: &lifetime.EndInfo{
-			BeforeStart: 1, Assigned: 1, Released: 1, Held: 1, Failures: 2, Lost: 12}},
+			BeforeStart: 1, Assigned: 3, Released: 1, Held: 3, Failures: 3, Lost: 12}},
 	}
 }

@@ -22,6 +22,13 @@ type fastLine struct {
 	srcs   memo[netip.Addr]
 	dsts   memo[destination]
 	owners memo[lifetime.Owner]
+	netns  memo[namespace]
+}
+
+// namespace is where a hold is.
+type namespace struct {
+	inode uint32
+	name  lifetime.Interned[string]
 }
 
 // destination is what the connections of one kind share.
@@ -71,22 +78,39 @@ func (f *fastLine) head(r *lifetime.Record) bool {
 }
 
 func (f *fastLine) hold(typ lifetime.Type, h *lifetime.Hold) bool {
-	var netns, port uint64
+	var port uint64
+	var ns namespace
 	var dst destination
 	if !(f.literal(`,"id":`) && f.known(&h.ID, 64) &&
-		f.literal(`,"netns":`) && f.known(&netns, 32) &&
-		f.literal(`,"proto":`) && f.proto(&h.Proto) &&
+		f.namespace(&ns) && f.proto(&h.Proto) &&
 		f.literal(`,"port":`) && f.known(&port, 16) &&
 		f.src(&h.Src) && f.dst(&dst) &&
 		f.literal(`,"assigned":`) && f.wall(&h.Assigned)) {
 		return false
 	}
-	h.NetNS, h.Port = uint32(netns), uint16(port)
+	h.NetNS, h.NetNSName, h.Port = ns.inode, ns.name, uint16(port)
 	h.Dst, h.Path = dst.AddrPort, dst.path
 	if typ != lifetime.Assign {
 		return true
 	}
 	return f.literal(`,"search_ns":`) && (f.literal(`null`) || f.duration(&h.Search))
+}
+
+// namespace reads up to the protocol's value: what is between tells a namespace without
+// a name from one with.
+func (f *fastLine) namespace(ns *namespace) bool {
+	const key = `,"netns":`
+	start := f.i
+	m := f.netns.at(f.b[start:], len(key)+2, len(key)+10) // of ten digits, those that differ
+	if f.recall(m.find(f.b[start:], ns)) {
+		return true
+	}
+	var inode uint64
+	var name string
+	ok := f.literal(key) && f.known(&inode, 32) && f.optional(`,"netns_name":`, &name) && f.literal(`,"proto":`)
+	*ns = namespace{uint32(inode), lifetime.Intern(name)}
+	m.keep(f.b[start:f.i], ns, ok)
+	return ok
 }
 
 func (f *fastLine) src(a *netip.Addr) bool {
@@ -118,39 +142,10 @@ func (f *fastLine) dst(d *destination) bool {
 	return ok
 }
 
-func (f *fastLine) owner(o *lifetime.Owner) bool {
-	start := f.i
-	const key = `,"pid":`
-	m := f.owners.at(f.b[start:], len(key), len(key)+40)
-	if f.recall(m.find(f.b[start:], o)) {
-		return true
-	}
-	ok := f.readOwner(o)
-	m.keep(f.b[start:f.i], o, ok)
-	return ok
-}
-
 // recall goes past a part that is remembered.
 func (f *fastLine) recall(n int) bool {
 	f.i += n
 	return n > 0
-}
-
-func (f *fastLine) readOwner(o *lifetime.Owner) bool {
-	if f.literal(`,"pid":null,"tid":null,"comm":null,"uid":null,"cgroup":null,"container":null`) {
-		return true
-	}
-	var pid, tid, uid uint64
-	if !(f.literal(`,"pid":`) && f.number(&pid, 32) && pid != 0 &&
-		f.literal(`,"tid":`) && f.known(&tid, 32) &&
-		f.literal(`,"comm":`) && f.text(&o.Comm) &&
-		f.literal(`,"uid":`) && f.number(&uid, 32) &&
-		f.literal(`,"cgroup":`) && f.text(&o.Cgroup) &&
-		f.literal(`,"container":`) && f.text(&o.Container)) {
-		return false
-	}
-	o.PID, o.TID, o.UID = uint32(pid), uint32(tid), uint32(uid)
-	return true
 }
 
 // rest reads what follows the owner, by type.

@@ -163,3 +163,28 @@ func FuzzFastLine(f *testing.F) {
 		}
 	})
 }
+
+// Of an owner, or of a namespace, more is known at one time than at another: what is
+// remembered of the one is not taken for the other, nor does it make the other slow.
+func TestFastPathTellsOwnersApart(t *testing.T) {
+	var fast, slow decoder
+	r := newStorm().release6()
+	most := r.Hold.Owner
+	for range 3 {
+		for _, forget := range []func(*lifetime.Owner){
+			func(*lifetime.Owner) {},
+			func(o *lifetime.Owner) { o.User = lifetime.Interned[string]{} },
+			func(o *lifetime.Owner) { o.Program = lifetime.Interned[lifetime.Program]{} },
+			func(o *lifetime.Owner) { o.Place = lifetime.Intern(lifetime.Place{Cgroup: o.Place.Value().Cgroup}) },
+		} {
+			for _, name := range []string{"", "blue", "blue2"} {
+				r.Hold.Owner, r.Hold.NetNSName = most, lifetime.Intern(name)
+				forget(&r.Hold.Owner)
+				line := AppendRecord(nil, r)
+				if !compare(t, &fast, &slow, line) || fast.hold.Owner != r.Hold.Owner || fast.hold.NetNSName != r.Hold.NetNSName {
+					t.Fatalf("not taken, or as %v in %v: %s", fast.hold.Owner, fast.hold.NetNSName, line)
+				}
+			}
+		}
+	}
+}

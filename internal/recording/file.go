@@ -3,12 +3,16 @@ package recording
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"porttrace/internal/lifetime"
 	"porttrace/internal/pipeline"
+	"porttrace/internal/privilege"
 )
 
 var _ pipeline.Sink = (*File)(nil)
@@ -32,6 +36,29 @@ type File struct {
 
 // Name returns the path as given to Create.
 func (f *File) Name() string { return f.k.path }
+
+// Folder returns a path that leads to the folder of the recording, from any thread of
+// this process.
+func (f *File) Folder() string { return fmt.Sprintf("/proc/self/fd/%d", f.k.folder.fd) }
+
+// OnHand runs fn on the thread that makes the recording's files, the only one that opens
+// anything for writing. What fn takes from the thread, later parts have to do without. It
+// is not for a closed File.
+func (f *File) OnHand(fn func()) { f.k.hand.Do(fn) }
+
+// Capabilities returns those that it takes to make later parts: under sudo to take on the
+// user's rights and to hand files over, and where the folder is not our own to make them.
+func (f *File) Capabilities() privilege.Set {
+	if f.k.hand.user != nil {
+		return privilege.For(privilege.Filing)
+	}
+	var st unix.Stat_t
+	err := unix.Fstat(f.k.folder.fd, &st)
+	if err == nil && int(st.Uid) == os.Geteuid() && st.Mode&unix.S_IWUSR != 0 {
+		return 0
+	}
+	return 1 << unix.CAP_DAC_OVERRIDE
+}
 
 // Write adds one record. It keeps nothing of r but a copy of a start record, which is to
 // be the first: that one begins each part, numbered. Errors are of records too long for
@@ -97,7 +124,9 @@ func (f *File) handOver() {
 		f.b = next
 		return
 	}
-	f.b.lost += count(f.b.data)
+	by, clocks := moved(f.b.data)
+	f.b.owed += by
+	f.b.lost += count(f.b.data) - clocks
 	f.b.data = f.b.data[:0]
 	f.k.notices.begin(time.Now(),
 		"recording %q: the disk does not keep up: tracing goes on, records are being dropped until it does", f.k.path)
@@ -147,7 +176,7 @@ func (f *File) Close() error {
 		return f.err
 	}
 	f.stop()
-	f.k.folder.close()
+	f.k.close()
 	f.err = f.k.err
 	if f.bad != nil {
 		f.err = f.bad
@@ -172,7 +201,7 @@ func (f *File) Discard() error {
 		return errors.New("removing recording: it is closed")
 	}
 	f.stop()
-	defer f.k.folder.close()
+	defer f.k.close()
 	if err := f.k.folder.remove(f.k.part.name, f.k.part.id); err != nil {
 		f.err = fmt.Errorf("removing recording %q: %w", f.k.path, err)
 	}

@@ -16,10 +16,10 @@ import (
 const fileMode = 0o640
 
 // folder is where the parts are, open so that it is the same one wherever it is moved.
-// Everything in it is done with the rights of user as far as they go.
+// Everything in it is done by hand.
 type folder struct {
 	fd   int
-	user *invoker
+	hand *hand
 }
 
 // splitPath parts a folder from a name in it. A name that cannot be a file's keeps what
@@ -32,9 +32,9 @@ func splitPath(path string) (dir, name string) {
 	return path[:i+1], path[i+1:]
 }
 
-func openFolder(path string, user *invoker) (d *folder, err error) {
-	d = &folder{user: user}
-	err = user.try(func(bool) error {
+func openFolder(path string, h *hand) (d *folder, err error) {
+	d = &folder{hand: h}
+	err = h.try(func(bool) error {
 		d.fd, err = again(func() (int, error) {
 			return unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		})
@@ -53,7 +53,7 @@ func (d *folder) removed() bool {
 
 // stat looks at name itself, also where it is a link.
 func (d *folder) stat(name string) (st unix.Stat_t, err error) {
-	err = d.user.try(func(bool) error {
+	err = d.hand.try(func(bool) error {
 		return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	})
 	return st, err
@@ -61,12 +61,12 @@ func (d *folder) stat(name string) (st unix.Stat_t, err error) {
 
 // create makes name, new and the user's own.
 func (d *folder) create(name string) (fd int, err error) {
-	err = d.user.try(func(elevated bool) error {
+	err = d.hand.try(func(elevated bool) error {
 		fd, err = d.createNew(name)
 		if err != nil || !elevated {
 			return err
 		}
-		if err := unix.Fchown(fd, d.user.uid, d.user.gid); err != nil && !isMountersChoice(err) {
+		if err := unix.Fchown(fd, d.hand.user.uid, d.hand.user.gid); err != nil && !isMountersChoice(err) {
 			unix.Close(fd)
 			return fmt.Errorf("giving it to the user who ran sudo: %w", err)
 		}
@@ -107,7 +107,7 @@ func (d *folder) adopt(name string) (fd int, err error) {
 		return -1, err
 	}
 	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
-	err = d.user.try(func(bool) error {
+	err = d.hand.try(func(bool) error {
 		fd, err = again(func() (int, error) { return unix.Openat(d.fd, name, flags, 0) })
 		return err
 	})
@@ -136,7 +136,7 @@ func (d *folder) mayAdopt(st *unix.Stat_t) error {
 		return errors.New("the file that has its name now is not empty")
 	case st.Nlink != 1:
 		return errors.New("the file that has its name now has other names too")
-	case st.Uid != 0 && int(st.Uid) != os.Geteuid() && (d.user == nil || int(st.Uid) != d.user.uid):
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid() && (d.hand.user == nil || int(st.Uid) != d.hand.user.uid):
 		return fmt.Errorf("the file that has its name now belongs to user %d", st.Uid)
 	}
 	return nil
@@ -146,7 +146,7 @@ func (d *folder) mayAdopt(st *unix.Stat_t) error {
 func (d *folder) setAside(name string, last int) (aside string, number int, err error) {
 	for number = last + 1; ; number++ {
 		aside = numbered(name, number)
-		err = d.user.try(func(bool) error { return d.move(name, aside) })
+		err = d.hand.try(func(bool) error { return d.move(name, aside) })
 		if err != unix.EEXIST {
 			return aside, number, err
 		}
@@ -189,7 +189,7 @@ func numbered(name string, n int) string {
 // remove removes the file id if name still means it. If it has come to mean another one,
 // as whoever owns the folder can bring about, that one stays.
 func (d *folder) remove(name string, id fileID) error {
-	err := d.user.try(func(bool) error {
+	err := d.hand.try(func(bool) error {
 		var st unix.Stat_t
 		err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 		if err != nil || idOf(&st) != id {

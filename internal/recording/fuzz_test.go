@@ -20,7 +20,7 @@ func FuzzReader(f *testing.F) {
 		f.Add(AppendRecord(nil, r))
 	}
 	g := newGenerator(1)
-	for typ := lifetime.Start; typ <= lifetime.End; typ++ {
+	for typ := lifetime.Start; typ <= lifetime.Shed; typ++ {
 		f.Add(AppendRecord(nil, g.record(typ)))
 	}
 	f.Add([]byte("{\"type\":\"lost\",\"where\":\"\\udcff\\ud83d\\ude00\xff\"}\n{\"type\":\"x\",\"a\":[1,{\"b\":null}]}\n"))
@@ -83,7 +83,8 @@ func FuzzNames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		r := newGenerator(1).record(lifetime.Assign)
-		r.Hold.Owner = lifetime.Owner{PID: 1, TID: 1, Comm: name, Cgroup: name, Container: name}
+		r.Hold.Owner = lifetime.Owner{PID: 1, TID: 1, Comm: name, Place: lifetime.Intern(lifetime.Place{Cgroup: name, Container: name, Unit: name}),
+			Program: lifetime.Intern(lifetime.Program{Cmdline: name})}
 		line := AppendRecord(nil, r)
 		if !json.Valid(line) || !utf8.Valid(line) || bytes.ContainsFunc(bytes.TrimSuffix(line, []byte("\n")), unicode.IsControl) {
 			t.Fatalf("%q is written as %q", name, line)

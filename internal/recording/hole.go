@@ -15,9 +15,10 @@ const quiet = time.Minute
 
 // hole counts the records that did not reach the file. It is the keeper's alone.
 type hole struct {
-	open uint64 // since the last lost record in the file
-	told uint64 // in lost records in the files
-	err  error  // why the last write failed; nil: it did not
+	open uint64        // since the last lost record in the file
+	told uint64        // in lost records in the files
+	owed time.Duration // what clock records that were dropped told
+	err  error         // why the last write failed; nil: it did not
 }
 
 func (h *hole) missing() uint64 { return h.open + h.told }

@@ -100,7 +100,8 @@ func readAll(t *testing.T, in io.Reader) (out []*lifetime.Record) {
 func TestHostileNamesSurvive(t *testing.T) {
 	for _, name := range append(hostile, strings.Join(hostile, "")) {
 		r := newGenerator(1).record(lifetime.Assign)
-		r.Hold.Owner = lifetime.Owner{PID: 1, TID: 1, Comm: name, Cgroup: "/" + name}
+		r.Hold.Owner = lifetime.Owner{PID: 1, TID: 1, Comm: name, Place: lifetime.Intern(lifetime.Place{Cgroup: "/" + name, PodUID: name}),
+			Program: lifetime.Intern(lifetime.Program{Exe: name, Cmdline: name}), User: lifetime.Intern(name)}
 		line := AppendRecord(nil, r)
 		checkLine(t, line)
 		got := readAll(t, bytes.NewReader(line))
@@ -144,7 +145,7 @@ func TestUnknownIsNull(t *testing.T) {
 		Path: 99, Proto: 1, State: 99, Search: -5,
 		Src:   netip.MustParseAddr("::ffff:10.0.0.1"),
 		Dst:   netip.AddrPortFrom(netip.MustParseAddr("fe80::1%\"\n"), 0),
-		Owner: lifetime.Owner{UID: 7, Comm: "nobody", Cgroup: "/x"},
+		Owner: lifetime.Owner{UID: 7, Comm: "nobody", Place: lifetime.Intern(lifetime.Place{Cgroup: "/x", Unit: "x.service"}), User: lifetime.Intern("u")},
 	}}
 	want := `{"type":"assign","time":null,"id":null,"netns":null,"proto":null,"port":null,` +
 		`"src":"10.0.0.1","dst":"fe80::1","dst_port":null,"path":null,"assigned":null,"search_ns":null,` +

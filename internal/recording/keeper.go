@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"porttrace/internal/lifetime"
+	"porttrace/internal/thread"
 )
 
 // interval is how often the keeper looks after the file, and tries one that failed.
@@ -22,6 +23,7 @@ type keeper struct {
 
 	path   string // as given
 	opts   Options
+	hand   *hand
 	folder *folder
 	base   string // the name in the folder
 	part   *part
@@ -30,10 +32,11 @@ type keeper struct {
 	line   []byte // for records of the keeper's own
 
 	hole    hole
-	pending tally // of the present frame
-	removed bool  // part has no name any more
-	asked   bool  // to reopen
-	ended   bool  // what was to come last was put: whatever that left out is missing for good
+	moved   time.Duration // by clock records in the files, since start
+	pending tally         // of the present frame
+	removed bool          // part has no name any more
+	asked   bool          // to reopen
+	ended   bool          // what was to come last was put: whatever that left out is missing for good
 	notices notices
 
 	limit   int64 // the size at which to rotate
@@ -52,17 +55,20 @@ func newKeeper(path string, user *invoker, opts Options) (*keeper, error) {
 		opts.Notice = func(string, ...any) {}
 	}
 	dir, base := splitPath(path)
-	d, err := openFolder(dir, user)
+	h := &hand{thread.Keep(), user}
+	d, err := openFolder(dir, h)
 	if err != nil {
+		h.End()
 		return nil, err
 	}
 	k := &keeper{
 		q: newQueue(), wake: make(chan struct{}, 1), done: make(chan struct{}),
-		path: path, opts: opts, folder: d, base: base, number: 1,
+		path: path, opts: opts, hand: h, folder: d, base: base, number: 1,
 		notices: notices{say: opts.Notice}, limit: opts.RotateSize, late: make(chan error, 1),
 	}
 	if k.part, err = k.newPart(d.create); err != nil {
 		d.close()
+		h.End()
 		return nil, err
 	}
 	return k, nil
@@ -114,6 +120,7 @@ func (k *keeper) take(b *batch) {
 		k.start = b.start
 	}
 	k.hole.open += b.lost
+	k.hole.owed += b.owed
 	settled := b.settled
 	if !k.ended || len(b.data) > 0 {
 		k.put(b.data, b.last || settled != nil)
@@ -174,4 +181,10 @@ func (k *keeper) finish() {
 		default:
 		}
 	}
+}
+
+// close frees what is left when run has returned.
+func (k *keeper) close() {
+	k.folder.close()
+	k.hand.End()
 }

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	memoSets = 1 << 9 // a power of two
-	memoText = 512    // the longest text kept: with the sets a bound on memory
+	memoSets = 1 << 9  // a power of two
+	memoText = 2 << 10 // the longest text kept: with the sets a bound on memory
 )
 
 // memo knows what parts of lines mean that come again and again: who, from where, to

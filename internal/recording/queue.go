@@ -2,6 +2,7 @@ package recording
 
 import (
 	"sync/atomic"
+	"time"
 
 	"porttrace/internal/lifetime"
 )
@@ -21,12 +22,13 @@ const (
 type batch struct {
 	start   *lifetime.Record // what parts begin with from here on; nil: as before
 	lost    uint64           // records given up before data
+	owed    time.Duration    // what clock records among them told
 	data    []byte           // whole lines
 	last    bool             // nothing comes after it: worth an attempt on a disk that refused the last one
 	settled chan uint64      // not nil: where to say how many records are missing
 }
 
-func (b *batch) empty() bool { return b.start == nil && b.lost == 0 && len(b.data) == 0 }
+func (b *batch) empty() bool { return b.start == nil && b.lost == 0 && b.owed == 0 && len(b.data) == 0 }
 
 // queue carries batches from one goroutine (take, and sending to full) to another
 // (receiving from full, and give) and back. No step of the first one waits.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"porttrace/internal/event"
@@ -39,6 +40,13 @@ func (g generator) record(typ lifetime.Type) *lifetime.Record {
 		}
 	case lifetime.Lost:
 		r.Lost = &lifetime.LostInfo{Events: g.count(), Where: g.text(), Reconciled: int64(g.orUnknown())}
+	case lifetime.Clock:
+		r.Clock = &lifetime.ClockInfo{From: r.Time/2 + g.wall()/4}
+	case lifetime.Shed:
+		r.Shed = &lifetime.ShedInfo{Limit: g.IntN(100), Used: g.float(), For: time.Duration(g.count() >> 1)}
+		for range g.IntN(4) {
+			r.Shed.What = append(r.Shed.What, g.text())
+		}
 	case lifetime.End:
 		r.End = &lifetime.EndInfo{
 			BeforeStart: g.count(), Assigned: g.count(), Released: g.count(), Held: g.count(),
@@ -50,7 +58,7 @@ func (g generator) record(typ lifetime.Type) *lifetime.Record {
 
 func (g generator) hold(typ lifetime.Type) *lifetime.Hold {
 	h := &lifetime.Hold{
-		ID: g.count(), NetNS: g.Uint32(), Proto: g.proto(), Port: uint16(g.Uint32()),
+		ID: g.count(), NetNS: g.Uint32(), NetNSName: g.name(), Proto: g.proto(), Port: uint16(g.Uint32()),
 		Src: g.addr(), Dst: g.dst(), Path: event.Path(g.IntN(int(event.Explicit) + 1)),
 		Search: -1, Owner: g.owner(),
 	}
@@ -86,7 +94,7 @@ func (g generator) hold(typ lifetime.Type) *lifetime.Hold {
 
 func (g generator) start() *lifetime.StartInfo {
 	s := &lifetime.StartInfo{
-		Schema: Schema, Part: g.IntN(3), Version: g.text(), Host: g.text(), BootID: g.text(),
+		Schema: Schema, Part: g.IntN(3), Uptime: ktime.Time(g.count()), Version: g.text(), Host: g.text(), BootID: g.text(),
 		Kernel: g.text(), Hooks: g.text(), Filter: g.text(),
 	}
 	for range g.IntN(4) {
@@ -100,7 +108,7 @@ func (g generator) start() *lifetime.StartInfo {
 
 func (g generator) failure() *lifetime.FailureInfo {
 	f := &lifetime.FailureInfo{
-		NetNS: g.Uint32(), Proto: g.proto(), Path: event.Path(g.IntN(int(event.Explicit) + 1)),
+		NetNS: g.Uint32(), NetNSName: g.name(), Proto: g.proto(), Path: event.Path(g.IntN(int(event.Explicit) + 1)),
 		Src: g.addr(), Dst: g.dst(), Owner: g.owner(), Errno: g.text(), Cause: lifetime.Cause(g.text()),
 		InUse: g.IntN(70000) - 1, Usable: g.IntN(70000) - 1,
 	}
@@ -114,10 +122,34 @@ func (g generator) owner() lifetime.Owner {
 	if g.IntN(4) == 0 {
 		return lifetime.Owner{}
 	}
-	return lifetime.Owner{
-		PID: 1 + g.Uint32N(math.MaxUint32), TID: g.Uint32(), UID: g.Uint32(),
-		Comm: g.text(), Cgroup: g.text(), Container: g.text(),
+	o := lifetime.Owner{
+		PID: 1 + g.Uint32N(math.MaxUint32), TID: g.Uint32(), UID: g.Uint32(), Comm: g.text(),
+		Place: lifetime.Intern(lifetime.Place{Cgroup: g.text(), Container: g.text()}),
 	}
+	if g.maybe() {
+		o.Place = lifetime.Intern(lifetime.Place{
+			Cgroup: g.word(), Container: g.word(), Unit: g.word(), UserUnit: g.word(), Runtime: g.word(),
+			ContainerName: g.word(), Pod: g.word(), PodNamespace: g.word(), PodUID: g.word(), QoS: g.word(),
+		})
+		o.Program = lifetime.Intern(lifetime.Program{Exe: g.word(), Cmdline: g.word()})
+		o.User = lifetime.Intern(g.word())
+	}
+	return o
+}
+
+// word is mostly such that it needs no escape, which lines of many texts else all would.
+func (g generator) word() string {
+	if g.IntN(8) == 0 {
+		return g.text()
+	}
+	return strings.Repeat(string(rune('a'+g.IntN(26))), g.IntN(20))
+}
+
+func (g generator) name() (name lifetime.Interned[string]) {
+	if g.maybe() {
+		name = lifetime.Intern(g.word())
+	}
+	return name
 }
 
 func (g generator) maybe() bool    { return g.IntN(2) == 0 }

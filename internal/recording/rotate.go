@@ -154,13 +154,16 @@ func (k *keeper) reopened() (*part, error) {
 // inNewFolder makes the file anew, its folder having been removed and made anew.
 func (k *keeper) inNewFolder() (*part, error) {
 	dir, _ := splitPath(k.path)
-	d, err := openFolder(dir, k.folder.user)
+	d, err := openFolder(dir, k.hand)
 	if err != nil {
 		return nil, err
 	}
 	next, err := k.newPart(d.create)
 	if err != nil {
 		d.close()
+		if errors.Is(err, unix.EACCES) { // Landlock knows folders, not their names
+			err = fmt.Errorf("its folder was made anew, and a confined tracer keeps to the one it had: %w: start porttrace again", err)
+		}
 		return nil, err
 	}
 	k.folder.close()

@@ -102,9 +102,10 @@ func TestRotationKeepsAndOverwritesNothing(t *testing.T) {
 	if got, want := names(t, dir), []string{"x.1.jsonl", "x.3.jsonl", "x.4.jsonl", "x.6.jsonl", "x.7.jsonl", "x.jsonl"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	// One of them has come to mean another file.
+	// One of them has come to mean another file, made while the first is there: else it may
+	// get the same inode.
 	other := filepath.Join(dir, "x.6.jsonl")
-	if err := errors.Join(os.Remove(other), os.WriteFile(other, []byte("precious"), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(other+"~", []byte("precious"), 0o600), os.Rename(other+"~", other)); err != nil {
 		t.Fatal(err)
 	}
 	for n := 10_000; f.k.number < 9; n++ {

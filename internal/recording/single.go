@@ -14,3 +14,6 @@ func AppendHold(dst []byte, h *lifetime.Hold) []byte {
 // AppendText appends text of any bytes as records have it: a JSON string from which the
 // bytes can be had back, null for "".
 func AppendText(dst []byte, s string) []byte { return appendText(dst, "", s) }
+
+// AppendPlace appends what records say of a place, as members that begin with a comma.
+func AppendPlace(dst []byte, p lifetime.Place) []byte { return appendPlace(dst, p) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -50,7 +51,7 @@ func TestReaderIsASource(t *testing.T) {
 	bad := append(exampleLines(), "{}\n"...)
 	var c collector
 	err := pipeline.Run(context.Background(), NewReader(bytes.NewReader(bad)), &c)
-	if err == nil || !strings.Contains(err.Error(), "line 13: no \"type\"") || len(c.got) != len(examples()) {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("line %d: no \"type\"", len(examples())+1)) || len(c.got) != len(examples()) {
 		t.Errorf("%d records, %v", len(c.got), err)
 	}
 }

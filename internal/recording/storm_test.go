@@ -53,18 +53,28 @@ func newStorm() *storm {
 	return s
 }
 
-func (s *storm) owner() lifetime.Owner {
+func (s *storm) owner() (o lifetime.Owner) {
 	pid := 1000 + s.rnd.Uint32N(1<<22)
-	o := lifetime.Owner{PID: pid, TID: pid + s.rnd.Uint32N(64), UID: s.rnd.Uint32N(3) * 1000,
+	o = lifetime.Owner{PID: pid, TID: pid + s.rnd.Uint32N(64), UID: s.rnd.Uint32N(3) * 1000,
 		Comm: [...]string{"nginx", "java", "envoy", "python3", "curl", "redis-cli", "http-nio-8080-e"}[s.rnd.IntN(7)]}
+	o.User = lifetime.Intern([...]string{"root", "deploy", "www-data"}[o.UID/1000])
+	o.Program = lifetime.Intern(lifetime.Program{
+		Exe:     "/usr/bin/" + o.Comm,
+		Cmdline: fmt.Sprintf("/usr/bin/%s --config /etc/%s/main.conf --workers %d", o.Comm, o.Comm, s.rnd.IntN(32)),
+	})
+	var place lifetime.Place
+	defer func() { o.Place = lifetime.Intern(place) }()
 	switch s.rnd.IntN(4) {
 	case 0:
-		o.Container = fmt.Sprintf("%016x%016x%016x%016x", s.rnd.Uint64(), s.rnd.Uint64(), s.rnd.Uint64(), s.rnd.Uint64())
-		o.Cgroup = "/system.slice/docker-" + o.Container + ".scope"
+		place.Container = fmt.Sprintf("%016x%016x%016x%016x", s.rnd.Uint64(), s.rnd.Uint64(), s.rnd.Uint64(), s.rnd.Uint64())
+		place.Cgroup = "/system.slice/docker-" + place.Container + ".scope"
+		place.Runtime, place.ContainerName = "docker", fmt.Sprintf("shop-%s-%d", o.Comm, s.rnd.IntN(100))
 	case 1:
-		o.Cgroup = fmt.Sprintf("/user.slice/user-%d.slice/session-%d.scope", o.UID, s.rnd.IntN(100))
+		place.Unit = fmt.Sprintf("session-%d.scope", s.rnd.IntN(100))
+		place.Cgroup = fmt.Sprintf("/user.slice/user-%d.slice/%s", o.UID, place.Unit)
 	default:
-		o.Cgroup = fmt.Sprintf("/system.slice/%s.service", o.Comm)
+		place.Unit = o.Comm + ".service"
+		place.Cgroup = "/system.slice/" + place.Unit
 	}
 	return o
 }

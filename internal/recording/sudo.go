@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"porttrace/internal/thread"
 )
 
 // invoker is the user who ran sudo.
@@ -42,42 +43,50 @@ func parseID(name, s string) (int, error) {
 // errNoSwitch is where the process may not take on a user's rights.
 var errNoSwitch = errors.New("taking on the rights of the user who ran sudo")
 
+// hand makes, renames and removes a recording's files, all on one thread of its own. No
+// other opens anything for writing, so each can be confined to what it does.
+type hand struct {
+	*thread.Kept
+	user *invoker // nil: the process's own rights
+}
+
 // try runs fn with the user's rights to files, and where these do not suffice again with
-// the process's own, elevated then being true. A nil user is the process's own.
-func (u *invoker) try(fn func(elevated bool) error) error {
-	if u == nil {
-		return fn(false)
-	}
-	err := u.do(func() error { return fn(false) })
-	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-		return fn(true)
-	}
+// the process's own, elevated then being true. Without a user it runs with those at once.
+func (h *hand) try(fn func(elevated bool) error) (err error) {
+	h.Do(func() {
+		if h.user == nil {
+			err = fn(false)
+			return
+		}
+		err = h.user.do(func() error { return fn(false) })
+		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+			err = fn(true)
+		}
+	})
 	return err
 }
 
 // do runs fn with the user's rights, which the kernel checks at each step of a path, and
-// so that what fn makes is the user's own. The user's further groups do not count.
+// so that what fn makes is the user's own. The user's further groups do not count. The
+// ids of file access belong to the thread, which is to run nothing else meanwhile, and
+// whose further groups are gone for good.
 func (u *invoker) do(fn func() error) error {
-	done := make(chan error)
-	go func() {
-		// The ids of file access belong to the thread. It is never unlocked, so the
-		// runtime ends it with the goroutine, and no other code runs with them.
-		runtime.LockOSThread()
-		err := u.become()
-		if err == nil {
-			err = fn()
-		}
-		done <- err
-	}()
-	return <-done
-}
-
-// become gives the calling thread the user's rights to files, for good.
-func (u *invoker) become() error {
 	// Raw, for package syscall would change every thread.
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
 		return fmt.Errorf("%w: dropping groups: %w", errNoSwitch, errno)
 	}
+	home := invoker{os.Geteuid(), os.Getegid()}
+	err := u.become()
+	if err == nil {
+		err = fn()
+	}
+	// Back, which needs no privilege: the kernel allows the effective ids.
+	return errors.Join(err, home.become())
+}
+
+// become gives the calling thread a user's rights to files. The group goes first: taking
+// it needs a capability that is not the user's.
+func (u *invoker) become() error {
 	if err := unix.Setfsgid(u.gid); err != nil {
 		return fmt.Errorf("%w: %w", errNoSwitch, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"porttrace/internal/flagvalue"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 	"porttrace/internal/pipeline"
 )
 
@@ -18,6 +19,7 @@ type Options struct {
 	Ports        flagvalue.Ports // only these, with the history of each; empty: all
 	Filter       filter.Filter   // CouldMeet is the Collector's own
 	Top          int             // rows of each table
+	By           party.Level     // of the first table
 	// Sinks get what the report is about too, as the trace of it would have been: each
 	// recording with its start record. Those that are a Tearer learn of damaged ends, too.
 	Sinks []pipeline.Sink
@@ -41,6 +43,7 @@ type Collector struct {
 type host struct {
 	name, bootID string // as the start records have them; "": unknown
 	engine       *diagnose.Engine
+	clock        bootClock
 }
 
 // gathered is what all recordings add to.
@@ -55,6 +58,7 @@ type gathered struct {
 	reasons      map[string]uint64
 	processes    ranking[Process]
 	programs     ranking[Program]
+	groups       ranking[Group] // by Options.By, but for processes
 	destinations ranking[Destination]
 	ways         ranking[Way]
 	failures     failures
@@ -91,6 +95,7 @@ func (c *Collector) Write(r *lifetime.Record) error {
 		return nil
 	case r.Type == lifetime.Start:
 		c.open(r.Start, true)
+		c.recording.host.clock.start(r)
 	case c.fresh || c.recording == nil:
 		c.open(&lifetime.StartInfo{}, false) // whose records these are nobody says
 	}
@@ -115,7 +120,9 @@ func (c *Collector) goesOn(r *lifetime.Record) bool {
 	if c.recording == nil || !c.recording.goesOn(r.Start) {
 		return false
 	}
-	c.recording.about.nextPart(r.Start.Part, c.file)
+	if c.recording.about.nextPart(r.Start.Part, c.file) > 0 {
+		c.recording.host.clock.start(r) // it may have been set in what is missing
+	}
 	c.fresh = false
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"porttrace/internal/event"
 	"porttrace/internal/ktime"
@@ -24,8 +25,12 @@ type Recording struct {
 	LostBy                      map[string]uint64
 	Vanished                    uint64 // holds whose end was not seen
 	End                         *lifetime.EndInfo
-	Differs                     string // how the end record's totals differ from what is here
+	Steps                       []ClockStep   // of the wall clock
+	Shed                        time.Duration // how long the tracer left something out to spare the CPU
+	ShedWhat                    []string      // all that was left out
+	Differs                     string        // how the end record's totals differ from what is here
 	lastPart                    int
+	shedding                    time.Duration // so far, in the spell that is not over
 }
 
 func newRecording(h *host, info *lifetime.StartInfo) Recording {
@@ -41,10 +46,13 @@ func (r *Recording) addFile(name string) {
 	}
 }
 
-func (r *Recording) nextPart(part int, file string) {
-	r.Missing += part - r.lastPart - 1
+// nextPart returns how many parts are missing before it.
+func (r *Recording) nextPart(part int, file string) (missing int) {
+	missing = part - r.lastPart - 1
+	r.Missing += missing
 	r.lastPart = part
 	r.addFile(file)
+	return missing
 }
 
 func (r *Recording) note(rec *lifetime.Record) {
@@ -58,6 +66,8 @@ func (r *Recording) note(rec *lifetime.Record) {
 		if where := rec.Lost.Where; len(r.LostBy) < causesKept || r.LostBy[where] > 0 {
 			r.LostBy[where] += rec.Lost.Events
 		}
+	case lifetime.Shed:
+		r.shed(rec.Shed)
 	case lifetime.End:
 		end := *rec.End
 		r.End = &end
@@ -66,6 +76,37 @@ func (r *Recording) note(rec *lifetime.Record) {
 			r.Vanished++
 		}
 	}
+}
+
+// shed takes in what the tracer left out; the last record of a spell tells how long it was.
+func (r *Recording) shed(s *lifetime.ShedInfo) {
+	for _, what := range s.What {
+		if len(r.ShedWhat) < causesKept && !slices.Contains(r.ShedWhat, what) {
+			r.ShedWhat = append(r.ShedWhat, what)
+		}
+	}
+	if len(s.What) == 0 {
+		r.Shed += s.For
+		r.shedding = 0
+		return
+	}
+	r.shedding = s.For
+}
+
+// Remarks says, a line each, what is to be known of a recording that lacks nothing by it.
+func (r *Recording) Remarks(at func(ktime.Wall) string) []string {
+	var lines []string
+	for _, step := range r.Steps {
+		direction := "forward"
+		if step.By < 0 {
+			direction = "back"
+		}
+		lines = append(lines, fmt.Sprintf("the clock was set %s by %v at %s: times here are by the one before", direction, step.By.Abs().Round(time.Millisecond), at(step.At)))
+	}
+	if len(r.ShedWhat) > 0 {
+		lines = append(lines, fmt.Sprintf("to spare the CPU the tracer left out %s, for %v in all", strings.Join(r.ShedWhat, ", "), (r.Shed+r.shedding).Round(time.Millisecond)))
+	}
+	return lines
 }
 
 // totals count a recording as its end record does.

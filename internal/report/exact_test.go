@@ -245,7 +245,7 @@ func TestHostileNames(t *testing.T) {
 	const hostile = "\x1b[2J\u202e\xff\n<b>"
 	tp := newTape(hostile, 0, func(s *lifetime.StartInfo) { s.Filter, s.Kernel, s.Hooks = hostile, hostile, hostile })
 	h := tp.hold(40001, hostile, 7, "10.0.0.1:80")
-	h.Owner.Container, h.Owner.Cgroup = hostile, hostile
+	h.Owner.Place = lifetime.Intern(lifetime.Place{Container: hostile, Cgroup: hostile})
 	tp.release(tp.assign(h), event.Closed, nil)
 	tp.fail(hostile, hostile, 8)
 	tp.lose(3, hostile)

@@ -67,7 +67,7 @@ func (tp *tape) hold(port uint16, comm string, pid uint32, dst string) *lifetime
 	h := &lifetime.Hold{
 		ID: tp.lastID, NetNS: 4026531840, Proto: event.TCP, Port: port, Path: event.Connect,
 		Src: netip.MustParseAddr("10.0.0.9"), Assigned: tp.now, Search: 3 * time.Microsecond,
-		Owner: lifetime.Owner{PID: pid, TID: pid, UID: 1000, Comm: comm, Cgroup: "/user.slice"},
+		Owner: lifetime.Owner{PID: pid, TID: pid, UID: 1000, Comm: comm, Place: lifetime.Intern(lifetime.Place{Cgroup: "/user.slice"})},
 	}
 	if dst != "" {
 		h.Dst = netip.MustParseAddrPort(dst)

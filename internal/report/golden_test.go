@@ -84,7 +84,7 @@ func found() []Found {
 		Remedy:   "keep connections open",
 	}}, {"web1", diagnose.Finding{
 		ID: diagnose.TimeWaitChurn, Severity: diagnose.Warning, Title: "short connections\x1b[2J",
-		Culprit: &lifetime.Owner{PID: 1234, TID: 1234, Comm: "cu\xffrl", Cgroup: "/user.slice", Container: ""},
+		Culprit: &lifetime.Owner{PID: 1234, TID: 1234, Comm: "cu\xffrl", Place: lifetime.Intern(lifetime.Place{Cgroup: "/user.slice"})},
 		Remedy:  "tcp_tw_reuse=1",
 	}}}
 }

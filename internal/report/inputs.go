@@ -31,6 +31,7 @@ type input struct {
 	size   int64
 	kept   *opened
 	head   *lifetime.Record // the first
+	at     ktime.Wall       // its time by the steady clock: see bootClock
 	hostID [2]string
 }
 
@@ -159,13 +160,16 @@ func (f *input) openFile() (*os.File, error) {
 }
 
 func (in *Inputs) sort() {
-	first := map[[2]string]ktime.Wall{}
 	for _, f := range in.files {
 		if start := f.head.Start; start != nil {
 			f.hostID = [2]string{start.Host, start.BootID}
 		}
-		if at, ok := first[f.hostID]; !ok || f.head.Time < at {
-			first[f.hostID] = f.head.Time
+	}
+	in.date()
+	first := map[[2]string]ktime.Wall{}
+	for _, f := range in.files {
+		if at, ok := first[f.hostID]; !ok || f.at < at {
+			first[f.hostID] = f.at
 		}
 	}
 	part := func(f *input) int {
@@ -176,33 +180,55 @@ func (in *Inputs) sort() {
 	}
 	slices.SortStableFunc(in.files, func(a, b *input) int {
 		return cmp.Or(cmp.Compare(first[a.hostID], first[b.hostID]), slices.Compare(a.hostID[:], b.hostID[:]),
-			cmp.Compare(a.head.Time, b.head.Time), cmp.Compare(part(a), part(b)))
+			cmp.Compare(a.at, b.at), cmp.Compare(part(a), part(b)))
 	})
+}
+
+// date says when each file begins, whatever the clock was set to meanwhile: by the uptimes
+// of one boot, where all its files tell them.
+func (in *Inputs) date() {
+	first, untold := map[[2]string]*lifetime.Record{}, map[[2]string]bool{}
+	for _, f := range in.files {
+		if f.head.Start == nil || f.head.Start.Uptime == 0 {
+			untold[f.hostID] = true
+		} else if old := first[f.hostID]; old == nil || f.head.Start.Uptime < old.Start.Uptime {
+			first[f.hostID] = f.head
+		}
+	}
+	for _, f := range in.files {
+		f.at = f.head.Time
+		if !untold[f.hostID] {
+			base := first[f.hostID]
+			f.at = base.Time + ktime.Wall(f.head.Start.Uptime.Sub(base.Start.Uptime))
+		}
+	}
 }
 
 // Start returns the time of the first record of all.
 func (in *Inputs) Start() ktime.Wall {
-	first := in.files[0].head.Time
+	first := in.files[0].at
 	for _, f := range in.files {
-		first = min(first, f.head.Time)
+		first = min(first, f.at)
 	}
 	return first
 }
 
 // Last reads all files for the time of the last record of all.
 func (in *Inputs) Last() (last ktime.Wall, err error) {
+	clocks := map[[2]string]*bootClock{}
 	for _, f := range in.files {
+		if clocks[f.hostID] == nil {
+			clocks[f.hostID] = &bootClock{}
+		}
 		if f.kept != nil {
 			return 0, fmt.Errorf("%s: where it ends is not known before it is read: give a time of day, or a file", f.title())
 		}
 		o, err := f.open(nil)
-		for err == nil {
-			err = o.Next(func(r *lifetime.Record) { last = max(last, r.Time) })
-		}
-		if o != nil {
+		if err == nil {
+			last, err = clocks[f.hostID].latest(o, last)
 			o.file.Close()
 		}
-		if err != io.EOF {
+		if err != nil {
 			return 0, fmt.Errorf("%s: %w", f.title(), reason(err))
 		}
 	}

@@ -38,7 +38,8 @@ type object struct {
 	Top       topObject            `json:"top"`
 	States    map[string]stateSpan `json:"states"`
 
-	Incomplete  []shortcoming     `json:"incomplete"` // why not complete
+	Incomplete  []shortcoming     `json:"incomplete"`        // why not complete
+	Remarks     []shortcoming     `json:"remarks,omitempty"` // no shortcomings
 	Before      uint64            `json:"before_start"`
 	Assigned    uint64            `json:"assigned"`
 	Released    uint64            `json:"released"`
@@ -141,8 +142,8 @@ func (s *Summary) object() *object {
 		Complete: s.Complete, Lost: s.Lost, From: instant(s.From), To: instant(s.To), Hosts: []name{},
 		Lifetimes: s.Counts.Lifetimes(), Failures: s.All.Failures,
 		Findings: s.findingObjects(), Top: s.topObject(), States: map[string]stateSpan{},
-		Incomplete: s.shortcomings(),
-		Before:     s.Counts.Before, Assigned: s.Counts.Assigned, Released: s.Counts.Released, Held: s.Counts.Held,
+		Incomplete: s.lines((*Recording).Shortcomings), Remarks: s.lines(remarks),
+		Before: s.Counts.Before, Assigned: s.Counts.Assigned, Released: s.Counts.Released, Held: s.Counts.Held,
 		HeldNS: wholeNS(s.All.Held), UnknownNS: wholeNS(s.Unknown), Reasons: s.reasons(),
 		HeldSpread: spanOf(&s.Lifetimes), Search: map[string]*span{},
 		FailureList: s.failureObjects(), Reuse: s.reuseObject(), Ports: s.portObjects(), PortsLeft: s.HistoryLeft,
@@ -175,7 +176,11 @@ type shortcoming struct {
 	What  name   `json:"what"`
 }
 
-func (s *Summary) shortcomings() []shortcoming {
+func remarks(r *Recording) []string {
+	return r.Remarks(func(w ktime.Wall) string { return w.Time().Format(time.RFC3339Nano) })
+}
+
+func (s *Summary) lines(of func(*Recording) []string) []shortcoming {
 	out := []shortcoming{}
 	for i := range s.Recordings {
 		r := &s.Recordings[i]
@@ -183,7 +188,7 @@ func (s *Summary) shortcomings() []shortcoming {
 		for i, file := range r.Files {
 			files[i] = name(file)
 		}
-		for _, line := range r.Shortcomings() {
+		for _, line := range of(r) {
 			out = append(out, shortcoming{name(r.Host), files, name(line)})
 		}
 	}

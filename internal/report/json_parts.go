@@ -27,10 +27,33 @@ type ownerObject struct {
 	UID       *uint32  `json:"uid"`
 	Cgroup    name     `json:"cgroup"`
 	Container name     `json:"container"`
+	placeObject
+	Exe     name `json:"exe,omitzero"`
+	Cmdline name `json:"cmdline,omitzero"`
+	User    name `json:"user,omitzero"`
 }
 
 func ownerOf(o *lifetime.Owner) ownerObject {
-	return ownerObject{number32(o.PID), number32(o.TID), name(o.Comm), uidOf(o.PID, o.UID), name(o.Cgroup), name(o.Container)}
+	place, program := o.Place.Value(), o.Program.Value()
+	return ownerObject{number32(o.PID), number32(o.TID), name(o.Comm), uidOf(o.PID, o.UID), name(place.Cgroup), name(place.Container),
+		placeOf(&place), name(program.Exe), name(program.Cmdline), name(o.User.Value())}
+}
+
+// placeObject is what records have of a place only where it is known.
+type placeObject struct {
+	Unit          name `json:"unit,omitzero"`
+	UserUnit      name `json:"user_unit,omitzero"`
+	Runtime       name `json:"runtime,omitzero"`
+	ContainerName name `json:"container_name,omitzero"`
+	Pod           name `json:"pod,omitzero"`
+	PodNamespace  name `json:"pod_namespace,omitzero"`
+	PodUID        name `json:"pod_uid,omitzero"`
+	QoS           name `json:"qos,omitzero"`
+}
+
+func placeOf(p *lifetime.Place) placeObject {
+	return placeObject{name(p.Unit), name(p.UserUnit), name(p.Runtime), name(p.ContainerName),
+		name(p.Pod), name(p.PodNamespace), name(p.PodUID), name(p.QoS)}
 }
 
 // uidOf is null where the process is: 0 is root.
@@ -73,95 +96,6 @@ func (s *Summary) findingObjects() []findingObject {
 		out = append(out, o)
 	}
 	return out
-}
-
-// tallyObject is what all rows of top tables have.
-type tallyObject struct {
-	Holds     uint64   `json:"holds"`
-	HeldNS    wholeNS  `json:"held_ns"`
-	Share     *float64 `json:"share"`           // of all port time
-	TimeWait  *float64 `json:"time_wait_share"` // of the row's port time whose states are known
-	WaitingNS wholeNS  `json:"time_wait_ns"`
-	Failures  uint64   `json:"failures"`
-}
-
-func (s *Summary) tally(t *Tally) tallyObject {
-	o := tallyObject{Holds: t.Holds, HeldNS: wholeNS(t.Held), WaitingNS: wholeNS(t.TimeWait), Failures: t.Failures}
-	if s.All.Held > 0 {
-		share := float64(t.Held / s.All.Held)
-		o.Share = &share
-	}
-	if share, ok := t.TimeWaitShare(); ok {
-		o.TimeWait = &share
-	}
-	return o
-}
-
-type processObject struct {
-	Host      name     `json:"host"`
-	PID       number32 `json:"pid"`
-	Comm      name     `json:"comm"`
-	UID       *uint32  `json:"uid"`
-	Container name     `json:"container"`
-	tallyObject
-}
-
-type programObject struct {
-	Host      name `json:"host"`
-	Comm      name `json:"comm"`
-	Container name `json:"container"`
-	tallyObject
-}
-
-type destinationObject struct {
-	Host    name     `json:"host"`
-	NetNS   number32 `json:"netns"` // of a loopback address
-	Proto   string   `json:"proto"`
-	Dst     address  `json:"dst"`
-	DstPort number32 `json:"dst_port"`
-	tallyObject
-}
-
-type pathObject struct {
-	Path  name   `json:"path"`
-	Proto string `json:"proto"`
-	tallyObject
-}
-
-type topObject struct {
-	Processes    []processObject     `json:"processes"`
-	Destinations []destinationObject `json:"destinations"`
-	Paths        []pathObject        `json:"paths"`
-	Programs     []programObject     `json:"programs"`
-	// MissingNS is the most that a row may lack where there were too many to keep.
-	MissingNS map[string]time.Duration `json:"missing_ns"`
-}
-
-func (s *Summary) topObject() topObject {
-	o := topObject{
-		Processes: []processObject{}, Destinations: []destinationObject{}, Paths: []pathObject{}, Programs: []programObject{},
-		MissingNS: map[string]time.Duration{
-			"processes": s.Processes.Slack, "destinations": s.Destinations.Slack, "programs": s.Programs.Slack,
-		},
-	}
-	for _, r := range s.Processes.Rows {
-		k := r.Key
-		o.Processes = append(o.Processes, processObject{
-			name(k.Host), number32(k.PID), name(k.Comm), uidOf(k.PID, k.UID), name(k.Container), s.tally(&r.Tally)})
-	}
-	for _, r := range s.Destinations.Rows {
-		k := r.Key
-		o.Destinations = append(o.Destinations, destinationObject{
-			name(k.Host), number32(k.NetNS), k.Proto.String(), address(k.Dst.Addr()), number32(k.Dst.Port()), s.tally(&r.Tally)})
-	}
-	for _, r := range s.Ways.Rows {
-		o.Paths = append(o.Paths, pathObject{name(r.Key.Path.String()), r.Key.Proto.String(), s.tally(&r.Tally)})
-	}
-	for _, r := range s.Programs.Rows {
-		k := r.Key
-		o.Programs = append(o.Programs, programObject{name(k.Host), name(k.Comm), name(k.Container), s.tally(&r.Tally)})
-	}
-	return o
 }
 
 type failureObject struct {

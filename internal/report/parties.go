@@ -7,6 +7,7 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 )
 
 // Process is who had a port assigned.
@@ -18,7 +19,7 @@ type Process struct {
 }
 
 func processOf(host string, o *lifetime.Owner) Process {
-	return Process{host, o.PID, o.UID, o.Comm, o.Container}
+	return Process{host, o.PID, o.UID, o.Comm, o.Place.Value().Container}
 }
 
 func (p Process) compare(q Process) int {
@@ -34,6 +35,16 @@ type Program struct {
 
 func (p Program) compare(q Program) int {
 	return cmp.Or(strings.Compare(p.Host, q.Host), strings.Compare(p.Comm, q.Comm), strings.Compare(p.Container, q.Container))
+}
+
+// Group is all who have in common what Options.By says.
+type Group struct {
+	Host string
+	party.Key
+}
+
+func (g Group) compare(other Group) int {
+	return cmp.Or(strings.Compare(g.Host, other.Host), g.Compare(other.Key))
 }
 
 // Destination is where connections go to. The same loopback address is another place in

@@ -66,7 +66,7 @@ func (s *storm) assign() *lifetime.Record {
 		ID: s.lastID, NetNS: 4026531840, Proto: event.TCP, Port: uint16(32768 + s.rnd.IntN(28232)),
 		Src: netip.MustParseAddr("10.0.12.7"), Dst: s.dsts[s.rnd.IntN(len(s.dsts))], Path: event.Connect,
 		Assigned: s.now, Search: time.Duration(500 + s.rnd.IntN(4000)),
-		Owner: lifetime.Owner{PID: pid, TID: pid, UID: 1000, Comm: comms[pid%7], Cgroup: "/system.slice/x.service"},
+		Owner: lifetime.Owner{PID: pid, TID: pid, UID: 1000, Comm: comms[pid%7], Place: lifetime.Intern(lifetime.Place{Cgroup: "/system.slice/x.service"})},
 	}
 	s.held = append(s.held, h)
 	return &lifetime.Record{Type: lifetime.Assign, Time: s.now, Hold: &h}

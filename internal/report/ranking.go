@@ -7,6 +7,7 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 )
 
 // portTime is time that ports were held, in nanoseconds. It is no time.Duration, for that
@@ -60,24 +61,30 @@ const rowsKept = 1 << 13
 // memory. When there are too many rows, those with the least give theirs to others and
 // begin anew if they come back: what a row then lacks is at most slack.
 type ranking[K comparable] struct {
-	rows   map[K]*Tally
+	rows   map[K]*entry
 	gone   uint64 // rows that were let go, those that came back once each time
 	others Tally
 	slack  portTime // the sum of the longest times let go
 }
 
+// entry is what a row has but for its key.
+type entry struct {
+	Tally
+	party.Label
+}
+
 // at returns the row of a party, valid until the next call.
-func (r *ranking[K]) at(key K) *Tally {
+func (r *ranking[K]) at(key K) *entry {
 	if t := r.rows[key]; t != nil {
 		return t
 	}
 	if r.rows == nil {
-		r.rows = map[K]*Tally{}
+		r.rows = map[K]*entry{}
 	}
 	if len(r.rows) >= 2*rowsKept {
 		r.letGo()
 	}
-	t := new(Tally)
+	t := new(entry)
 	r.rows[key] = t
 	return t
 }
@@ -97,6 +104,7 @@ func (r *ranking[K]) letGo() {
 type Row[K comparable] struct {
 	Key K
 	Tally
+	party.Label
 }
 
 // Table is a top table.
@@ -123,7 +131,7 @@ func (r *ranking[K]) top(n int, compare func(a, b K) int) Table[K] {
 func (r *ranking[K]) sorted(compare func(a, b K) int) []Row[K] {
 	rows := make([]Row[K], 0, len(r.rows))
 	for key, t := range r.rows {
-		rows = append(rows, Row[K]{key, *t})
+		rows = append(rows, Row[K]{key, t.Tally, t.Label})
 	}
 	slices.SortFunc(rows, func(a, b Row[K]) int {
 		c := cmp.Or(cmp.Compare(b.Held, a.Held), cmp.Compare(b.Holds, a.Holds), cmp.Compare(b.Failures, a.Failures))

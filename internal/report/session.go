@@ -8,6 +8,7 @@ import (
 	"porttrace/internal/filter"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 )
 
 // The sizes of what is kept by state and by path.
@@ -56,7 +57,7 @@ func newSession(c *Collector, h *host, info *lifetime.StartInfo) *session {
 		s.ports = &namedPorts{&o.Ports, slices.Clone(info.Pools)}
 		f.CouldMeet = s.ports.couldMeet
 	}
-	if f.CouldMeet != nil || len(f.PIDs)+len(f.Comms)+len(f.UIDs)+len(f.Dst)+len(f.Src) > 0 {
+	if !f.IsEmpty() {
 		s.filter = filter.NewStage(f)
 	}
 	return s
@@ -69,9 +70,17 @@ func (s *session) goesOn(info *lifetime.StartInfo) bool {
 }
 
 func (s *session) write(r *lifetime.Record) {
+	r, step := s.host.clock.follow(r)
+	if step != nil {
+		s.about.Steps = append(s.about.Steps, *step)
+	}
 	s.span(r)
 	s.total.add(r)
 	s.about.note(r)
+	if r.Type == lifetime.Clock {
+		s.show(r) // not for the engine: what follows has no step
+		return
+	}
 	if !s.c.opts.Scope.has(r) {
 		return
 	}
@@ -215,15 +224,23 @@ func (s *session) abandon(l *holding, at ktime.Wall) {
 func (s *session) count(l *holding, t Tally) {
 	out := &s.c.out
 	out.all.add(t)
-	s.owner(&l.Owner, t)
+	s.owner(&l.Owner, l.NetNS, l.NetNSName, t)
 	out.destinations.at(destinationOf(s.host.name, l.NetNS, l.Proto, l.Dst)).add(t)
 	out.ways.at(Way{l.Path, l.Proto}).add(t)
 }
 
-func (s *session) owner(o *lifetime.Owner, t Tally) {
+func (s *session) owner(o *lifetime.Owner, netns uint32, name lifetime.Interned[string], t Tally) {
 	out := &s.c.out
-	out.processes.at(processOf(s.host.name, o)).add(t)
-	out.programs.at(Program{s.host.name, o.Comm, o.Container}).add(t)
+	row := out.processes.at(processOf(s.host.name, o))
+	row.Learn(party.RunsIn(o))
+	row.add(t)
+	if by := s.c.opts.By; by != party.Process {
+		key, label := by.Of(o, netns, name)
+		row = out.groups.at(Group{s.host.name, key})
+		row.Learn(label)
+		row.add(t)
+	}
+	out.programs.at(Program{s.host.name, o.Comm, o.Place.Value().Container}).add(t)
 }
 
 func (s *session) fail(r *lifetime.Record) {
@@ -232,7 +249,7 @@ func (s *session) fail(r *lifetime.Record) {
 	s.shownSums.Failures++
 	out.failures.add(f.Cause, r.Time)
 	out.all.add(t)
-	s.owner(&f.Owner, t)
+	s.owner(&f.Owner, f.NetNS, f.NetNSName, t)
 	out.destinations.at(destinationOf(s.host.name, f.NetNS, f.Proto, f.Dst)).add(t)
 	out.ways.at(Way{f.Path, f.Proto}).add(t)
 }

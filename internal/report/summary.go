@@ -6,6 +6,7 @@ import (
 	"porttrace/internal/diagnose"
 	"porttrace/internal/event"
 	"porttrace/internal/ktime"
+	"porttrace/internal/party"
 )
 
 // Counts are those of holds. Held = Before + Assigned - Released.
@@ -56,6 +57,8 @@ type Summary struct {
 	Findings     []Found
 	Processes    Table[Process]
 	Programs     Table[Program]
+	By           party.Level
+	Groups       Table[Group] // by By, but for processes
 	Destinations Table[Destination]
 	Ways         Table[Way]
 
@@ -80,6 +83,8 @@ func (c *Collector) Summary() *Summary {
 		Lifetimes:    out.lifetimes.spread(),
 		Processes:    out.processes.top(top, Process.compare),
 		Programs:     out.programs.top(top, Program.compare),
+		By:           c.opts.By,
+		Groups:       out.groups.top(top, Group.compare),
 		Destinations: out.destinations.top(top, Destination.compare),
 		Ways:         out.ways.top(len(out.ways.rows), Way.compare),
 		Reuse:        out.comebacks,

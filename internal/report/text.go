@@ -143,6 +143,9 @@ func (t *text) completeness() {
 		for _, line := range r.Shortcomings() {
 			t.WriteString(once.say("  %s%s\n", whose, terminal.EscapeText(line)))
 		}
+		for _, line := range r.Remarks(func(w ktime.Wall) string { return t.when(w, toMilli) }) {
+			t.WriteString(once.say("  %s%s\n", whose, terminal.EscapeText(line)))
+		}
 		if r.Filter != "" {
 			t.WriteString(once.say("  %straced with %s: the recording has nothing else\n", whose, terminal.EscapeText(r.Filter)))
 		}

@@ -49,11 +49,10 @@ func (t *text) finding(f *Found) {
 		line("because", strings.Join(ids, ", "))
 	}
 	if o := f.Culprit; o != nil {
+		place := o.Place.Value()
 		culprit := terminal.Owner(o)
-		if o.Container != "" {
-			culprit += ", container " + terminal.Container(o.Container)
-		} else if o.Cgroup != "" {
-			culprit += ", " + terminal.EscapeText(o.Cgroup)
+		if in := terminal.Place(&place); in != "" {
+			culprit += ", " + in
 		}
 		line("culprit", culprit)
 	}

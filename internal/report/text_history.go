@@ -36,7 +36,7 @@ func (t *text) history(p *PortHistory) {
 	t.WriteByte('\n')
 	t.printf("%s, %s, netns %d%s: %s, busy for %s\n", t.paint(bold, "Port "+portName(p)), p.Proto, p.NetNS, where,
 		plural(uint64(len(p.Chapters)), "hold"), terminal.Duration(p.busy()))
-	g := newGrid("<FROM", "<TO", "HELD", "<OWNER", "<SOURCE", "<DESTINATION", "<PATH", "<STATES AND END")
+	g := newGrid("<FROM", "<TO", "HELD", "<OWNER", "<RUNS IN", "<SOURCE", "<DESTINATION", "<PATH", "<STATES AND END")
 	gaps := gaps{t: t, g: g, at: -1}
 	for i := range p.Chapters {
 		c := &p.Chapters[i]
@@ -86,12 +86,13 @@ func (p *gaps) close() {
 
 func (p *gaps) add(from, to ktime.Wall, what string) {
 	if to > from {
-		p.g.add(p.t.when(from, toMilli), p.t.when(to, toMilli), terminal.Duration(to.Sub(from)), "-", "", "", "", what)
+		p.g.add(p.t.when(from, toMilli), p.t.when(to, toMilli), terminal.Duration(to.Sub(from)), "-", "", "", "", "", what)
 	}
 }
 
 func (t *text) chapter(c *Chapter) []string {
 	h := &c.Hold
+	place := h.Owner.Place.Value()
 	from, to := t.when(c.Seen, toMilli), t.when(c.End, toMilli)
 	if c.Before {
 		from = "before"
@@ -102,7 +103,7 @@ func (t *text) chapter(c *Chapter) []string {
 	if !c.Released {
 		to = "still held"
 	}
-	return []string{from, to, terminal.Duration(c.End.Sub(c.Seen)), terminal.Owner(&h.Owner),
+	return []string{from, to, terminal.Duration(c.End.Sub(c.Seen)), terminal.Owner(&h.Owner), terminal.Place(&place),
 		terminal.Addr(h.Src), terminal.AddrPort(h.Dst), pathName(h.Path), c.story()}
 }
 

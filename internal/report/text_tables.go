@@ -7,6 +7,7 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/party"
 	"porttrace/internal/terminal"
 )
 
@@ -19,7 +20,7 @@ func topGrid(titles ...string) *grid {
 }
 
 // top writes one table of the ranking; name returns its own columns.
-func top[K comparable](t *text, title string, table *Table[K], titles []string, host func(K) string, name func(K) []string) {
+func top[K comparable](t *text, title string, table *Table[K], titles []string, host func(K) string, name func(*Row[K]) []string) {
 	note := ""
 	if table.Slack > 0 {
 		note = fmt.Sprintf("there are so many that a row may lack up to %s port-seconds", seconds(portTime(table.Slack)))
@@ -36,7 +37,7 @@ func top[K comparable](t *text, title string, table *Table[K], titles []string, 
 		if t.hosts && host != nil {
 			whose = hostName(host(row.Key))
 		}
-		g.add(append(append([]string{whose}, name(row.Key)...), t.figures(&row.Tally)...)...)
+		g.add(append(append([]string{whose}, name(row)...), t.figures(&row.Tally)...)...)
 	}
 	if table.Hidden > 0 {
 		cells := make([]string, 1+len(titles))
@@ -61,27 +62,63 @@ func (t *text) figures(u *Tally) []string {
 }
 
 func (t *text) tops() {
-	top(t, "Processes", &t.Processes, []string{"<OWNER", "<CONTAINER"},
-		func(p Process) string { return p.Host },
-		func(p Process) []string {
-			return []string{terminal.Owner(&lifetime.Owner{PID: p.PID, Comm: p.Comm}), container(p.Container)}
-		})
-	if t.Programs.total() < t.Processes.total() { // else each is one process: the same rows
-		top(t, "Programs", &t.Programs, []string{"<NAME", "<CONTAINER"},
-			func(p Program) string { return p.Host },
-			func(p Program) []string { return []string{comm(p.Comm), container(p.Container)} })
+	if t.By == party.Process {
+		t.topProcesses()
+	} else {
+		t.topGroups()
 	}
 	top(t, "Destinations", &t.Destinations, []string{"<PROTO", "<DESTINATION", "<NETNS"},
 		func(d Destination) string { return d.Host },
-		func(d Destination) []string {
-			netns := ""
+		func(r *Row[Destination]) []string {
+			netns, d := "", r.Key
 			if d.NetNS != 0 {
 				netns = strconv.FormatUint(uint64(d.NetNS), 10)
 			}
 			return []string{d.Proto.String(), terminal.AddrPort(d.Dst), netns}
 		})
 	top(t, "Paths", &t.Ways, []string{"<PROTO", "<PATH"}, nil,
-		func(w Way) []string { return []string{w.Proto.String(), pathName(w.Path)} })
+		func(r *Row[Way]) []string { return []string{r.Key.Proto.String(), pathName(r.Key.Path)} })
+}
+
+func (t *text) topProcesses() {
+	top(t, "Processes", &t.Processes, []string{"<OWNER", "<RUNS IN"},
+		func(p Process) string { return p.Host },
+		func(r *Row[Process]) []string {
+			place := r.Place()
+			return []string{terminal.Owner(&lifetime.Owner{PID: r.Key.PID, Comm: r.Key.Comm}), terminal.Place(&place)}
+		})
+	if t.Programs.total() < t.Processes.total() { // else each is one process: the same rows
+		top(t, "Programs", &t.Programs, []string{"<NAME", "<CONTAINER"},
+			func(p Program) string { return p.Host },
+			func(r *Row[Program]) []string { return []string{comm(r.Key.Comm), container(r.Key.Container)} })
+	}
+}
+
+// topGroups has "-" for all of whom the level is not known.
+func (t *text) topGroups() {
+	var titles []string
+	for _, f := range t.By.Fields(party.Key{}, party.Label{}) {
+		titles = append(titles, "<"+strings.ToUpper(strings.ReplaceAll(f.Name, "_", " ")))
+	}
+	top(t, t.By.Title(), &t.Groups, titles,
+		func(g Group) string { return g.Host },
+		func(r *Row[Group]) []string {
+			var cells []string
+			for _, f := range t.By.Fields(r.Key.Key, r.Label) {
+				cells = append(cells, groupCell(f))
+			}
+			if !r.Key.IsKnown() {
+				cells[0] = "-"
+			}
+			return cells
+		})
+}
+
+func groupCell(f party.Field) string {
+	if f.Name == "container" {
+		return container(f.Text)
+	}
+	return terminal.EscapeText(f.Text)
 }
 
 // total is how many rows there are, at most.

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,7 @@ const childComm = "porttrace-child"
 
 // jobs are what children do. A child talks to the test over descriptor 3, a sequential
 // packet socket; descriptor 4 is what it inherited.
-var jobs = map[string]func(*testing.T){"keep": keepJob, "receive": receiveJob, "make": makeJob}
+var jobs = map[string]func(*testing.T){"keep": keepJob, "receive": receiveJob, "make": makeJob, "visit": visitJob}
 
 const childLink, childInherited = 3, 4
 
@@ -70,6 +71,12 @@ type child struct {
 // startChild starts a child in a namespace with what it inherits, if anything.
 func startChild(t *testing.T, ns *testutil.NetNS, job string, inherits ...*sock) *child {
 	t.Helper()
+	return startChildIn(t, ns, nil, job, inherits...)
+}
+
+// startChildIn is startChild in a cgroup, if that is not nil.
+func startChildIn(t *testing.T, ns *testutil.NetNS, cgroup *os.File, job string, inherits ...*sock) *child {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +90,9 @@ func startChild(t *testing.T, ns *testutil.NetNS, job string, inherits ...*sock)
 	c := &child{t, exec.Command(self, "-test.run=^TestChild$"), ends[0]}
 	c.cmd.Env = append(os.Environ(), childJob+"="+job)
 	c.cmd.Stderr = os.Stderr
+	if cgroup != nil {
+		c.cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
+	}
 	c.cmd.ExtraFiles = []*os.File{theirs}
 	for _, s := range inherits {
 		fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)

@@ -20,7 +20,7 @@ type rig struct {
 	addr  netip.Addr
 	srv   *sock
 	at    netip.AddrPort
-	clock ktime.Clock
+	clock *ktime.Clock
 	late  time.Duration                 // how long peers wait before they close
 	last  map[netip.AddrPort]ktime.Wall // when the kernel's table last had it
 }

@@ -42,7 +42,7 @@ func (tr *trace) with(t *testing.T) *trace { return &trace{t, tr.tracer} }
 // tracer is probe, tracker and pools as the program has them, with a sink that remembers.
 type tracer struct {
 	probe  *probe.Probe
-	clock  ktime.Clock
+	clock  *ktime.Clock
 	ranges *pool.Ranges
 	source *traced
 	cancel context.CancelFunc
@@ -101,6 +101,12 @@ func attach(t *testing.T, options probe.Options) *trace {
 	})
 	owners := owner.NewResolver()
 	t.Cleanup(func() { owners.Close() })
+	gone, err := probe.WatchCgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { gone.Close() })
+	owners.AskGone(gone.Path)
 	tr := &trace{t, &tracer{probe: p, clock: ktime.NewClock(), ranges: pool.NewRanges(), done: make(chan error, 1)}}
 	src := live.New(p, live.Options{
 		Clock: tr.clock, Owners: owners, States: options.States, NetNS: options.NetNS,

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 
@@ -30,16 +31,45 @@ func appendOwner(b []byte, o *lifetime.Owner) ([]byte, int) {
 	return b, width + len(b) - before
 }
 
+// appendName writes what others named, escaped and cut at room, or a character for nothing,
+// and returns the columns it takes.
+func appendName(b []byte, name string, or byte, room int) ([]byte, int) {
+	if name == "" {
+		return append(b, or), 1
+	}
+	return appendCut(b, name, room)
+}
+
 // appendContainer writes a container's id, a long hexadecimal one by its first twelve
 // digits as container tools do, and returns the columns it takes.
-func appendContainer(b []byte, id string) ([]byte, int) {
-	if id == "" {
-		return append(b, '-'), 1
-	}
+func appendContainer(b []byte, id string, room int) ([]byte, int) {
 	if len(id) == 64 && isHex(id) {
 		id = id[:12]
 	}
-	return appendText(b, id)
+	return appendName(b, id, '-', room)
+}
+
+// appendPod writes a pod as NAMESPACE/NAME, or its uid where no name is known.
+func appendPod(b []byte, p *lifetime.Place, room int) ([]byte, int) {
+	if p.Pod == "" || p.PodNamespace == "" {
+		return appendName(b, cmp.Or(p.Pod, p.PodUID), '-', room)
+	}
+	b, width := appendCut(b, p.PodNamespace, room)
+	if width+2 > room {
+		return b, width
+	}
+	b, more := appendCut(append(b, '/'), p.Pod, room-width-1)
+	return b, width + 1 + more
+}
+
+// appendUID writes the user's id and returns the columns it takes.
+func appendUID(b []byte, o *lifetime.Owner) ([]byte, int) {
+	if *o == (lifetime.Owner{}) {
+		return append(b, '?'), 1
+	}
+	before := len(b)
+	b = strconv.AppendUint(b, uint64(o.UID), 10)
+	return b, len(b) - before
 }
 
 func isHex(s string) bool {

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"porttrace/internal/event"
@@ -25,7 +26,7 @@ func hold(in states, edit ...func(*lifetime.Hold)) *lifetime.Hold {
 		ID: 1, NetNS: 4026531840, Proto: event.TCP, Port: 60568, Path: event.Connect,
 		Src: netip.MustParseAddr("10.0.0.9"), Dst: netip.MustParseAddrPort("10.0.0.5:443"),
 		Assigned: epoch, Search: 3 * time.Microsecond,
-		Owner: lifetime.Owner{PID: 1234, TID: 1234, UID: 1000, Comm: "curl", Cgroup: "/user.slice"},
+		Owner: lifetime.Owner{PID: 1234, TID: 1234, UID: 1000, Comm: "curl", Place: lifetime.Intern(lifetime.Place{Cgroup: "/user.slice"})},
 	}
 	for s, d := range in {
 		h.States[s] = d
@@ -64,7 +65,35 @@ func nobody(h *lifetime.Hold) { h.Owner = lifetime.Owner{} }
 func inContainer(h *lifetime.Hold) {
 	h.NetNS = 4026532999
 	h.Owner.UID = 65534
-	h.Owner.Container = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	h.Owner.Place = lifetime.Intern(lifetime.Place{Cgroup: "/user.slice", Container: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"})
+}
+
+func inPod(h *lifetime.Hold) {
+	h.NetNSName = lifetime.Intern("cni-1f2e")
+	h.Owner.Place = lifetime.Intern(lifetime.Place{
+		Cgroup:    "/kubepods.slice/kubepods-burstable.slice/cri-containerd-0123.scope",
+		Container: strings.Repeat("89abcdef", 8), ContainerName: "app", Runtime: "containerd",
+		Pod: "checkout-7f9c6d5b8-x2x4z", PodNamespace: "prod", PodUID: "0a1b2c3d-0001-0002-0003-0123456789ab", QoS: "burstable",
+	})
+	h.Owner.Program = lifetime.Intern(lifetime.Program{Exe: "/usr/bin/java", Cmdline: "java -jar /srv/checkout.jar --listen 0.0.0.0:8080"})
+}
+
+func inUnit(h *lifetime.Hold) {
+	h.Owner.User = lifetime.Intern("alice")
+	h.Owner.Place = lifetime.Intern(lifetime.Place{
+		Cgroup: "/user.slice/user-1000.slice/user@1000.service/app.slice/sync.service",
+		Unit:   "user@1000.service", UserUnit: "sync.service",
+	})
+}
+
+// named is an owner with this name for everything.
+func named(name string) func(*lifetime.Hold) {
+	return func(h *lifetime.Hold) {
+		h.NetNSName, h.Owner.User = lifetime.Intern(name), lifetime.Intern(name)
+		h.Owner.Program = lifetime.Intern(lifetime.Program{Exe: name, Cmdline: name})
+		h.Owner.Place = lifetime.Intern(lifetime.Place{Cgroup: name, Unit: name, UserUnit: name, Container: name,
+			ContainerName: name, Pod: name, PodNamespace: name})
+	}
 }
 
 func ipv6(h *lifetime.Hold) {

@@ -1,43 +1,14 @@
 package terminal
 
-import (
-	"net/netip"
-	"strconv"
-
-	"porttrace/internal/event"
-	"porttrace/internal/ktime"
-	"porttrace/internal/lifetime"
-)
-
-// columnID names a column. All but the last are fields, the last tells the story.
-type columnID uint8
-
-const (
-	colTime columnID = iota
-	colEvent
-	colProto
-	colPort
-	colPath
-	colOwner
-	colUID
-	colContainer
-	colNetNS
-	colSrc
-	colDst
-	colWhat
-)
-
-var titles = [...]string{
-	colTime: "TIME", colEvent: "EVENT", colProto: "PRO", colPort: "PORT", colPath: "PATH",
-	colOwner: "OWNER", colUID: "UID", colContainer: "CONTAINER", colNetNS: "NETNS",
-	colSrc: "SRC", colDst: "DST", colWhat: "WHAT",
-}
+import "slices"
 
 // column is a column and its width; it may be widened up to most.
 type column struct {
 	id          columnID
 	width, most int
 }
+
+func newColumn(id columnID) column { return column{id, kinds[id].width, kinds[id].most} }
 
 // What WHAT is left with when others widen.
 const (
@@ -53,23 +24,77 @@ const (
 	milliseconds = "15:04:05.000"
 )
 
-// layout returns the columns for a terminal of a width (0: none) and what widening may
-// take.
-func layout(width int) (columns []column, slack int) {
-	room := width
+// Where no line ends, both addresses may be IPv6 and are still to line up.
+const (
+	noWidth = 120
+	noRoom  = 200
+)
+
+// layout returns the columns for a terminal, what widening may take, and the time's layout.
+func layout(o *Options) (columns []column, slack int, clock string) {
+	width, room := o.Width, o.Width
 	if width == 0 {
-		// No line ends here; let both addresses be IPv6 and still line up.
-		width, room = 120, 200
+		width, room = noWidth, noRoom
 	}
-	has := func(least, w, most int, id columnID) {
-		if width >= least {
-			columns = append(columns, column{id, w, most})
-		}
-	}
-	clock, owner, src, dst, least := seconds, 12, 15, 14, whatSmall
+	clock = seconds
 	if width >= 90 {
 		clock = milliseconds
 	}
+	least := whatMedium
+	if len(o.Columns) == 0 {
+		columns, least = usual(width, columnsOf(o.More))
+	}
+	for _, id := range columnsOf(o.Columns) {
+		columns = append(columns, newColumn(id))
+	}
+	for i := range columns {
+		if columns[i].id == colTime {
+			columns[i].width = len(clock)
+		}
+	}
+	slack = room + 1
+	for i := range columns {
+		if c := &columns[i]; c.id == colWhat && i == len(columns)-1 {
+			c.width = least
+		}
+		slack -= columns[i].width + 1
+	}
+	if o.Width > 0 {
+		slack = narrow(columns, slack)
+	}
+	return columns, max(0, slack), clock
+}
+
+// usual returns the columns for a width, and what WHAT is to be left with. Those asked for
+// beside them stand before it, in the room of those that only come where there is some.
+func usual(width int, more []columnID) (columns []column, least int) {
+	columns, _ = standing(width)
+	for _, id := range more {
+		if id != colWhat && !has(columns, id) {
+			width -= kinds[id].width + 1
+		}
+	}
+	columns, least = standing(width)
+	for _, id := range more {
+		if id != colWhat && !has(columns, id) {
+			columns = append(columns, newColumn(id))
+		}
+	}
+	return append(columns, newColumn(colWhat)), least
+}
+
+func has(columns []column, id columnID) bool {
+	return slices.ContainsFunc(columns, func(c column) bool { return c.id == id })
+}
+
+// standing returns the usual columns but WHAT, and what that is to be left with.
+func standing(width int) (columns []column, least int) {
+	add := func(from int, id columnID, columnWidth int) {
+		if width >= from || from == 0 {
+			columns = append(columns, column{id, columnWidth, kinds[id].most})
+		}
+	}
+	owner, where, dst, least := 12, 18, 14, whatSmall
 	if width >= 100 {
 		owner, dst, least = 18, 19, whatMedium
 	}
@@ -79,126 +104,38 @@ func layout(width int) (columns []column, slack int) {
 	if width >= 160 {
 		owner, dst, least = 20, 21, whatHuge
 	}
-	has(0, len(clock), 0, colTime)
-	has(0, len("release"), 0, colEvent)
-	has(0, len("tcp"), 0, colProto)
-	has(0, len("60568"), 0, colPort)
-	has(200, len("udp-connect"), 0, colPath)
-	has(0, owner, 24, colOwner)
-	has(160, 5, 10, colUID)
-	has(200, 12, 24, colContainer)
-	has(160, len("4026531840"), 0, colNetNS)
-	has(120, src, 40, colSrc)
-	has(0, dst, 48, colDst)
-	start := 0
-	for _, c := range columns {
-		start += c.width + 1
+	if width >= 200 {
+		where = 17
 	}
-	has(0, 0, 0, colWhat)
-	return columns, max(0, room-start-least)
+	add(0, colTime, kinds[colTime].width)
+	add(0, colEvent, kinds[colEvent].width)
+	add(0, colProto, kinds[colProto].width)
+	add(0, colPort, kinds[colPort].width)
+	add(200, colPath, kinds[colPath].width)
+	add(0, colOwner, owner)
+	add(140, colWhere, where)
+	add(180, colUID, kinds[colUID].width)
+	add(200, colContainer, kinds[colContainer].width)
+	add(180, colNetNS, kinds[colNetNS].width)
+	add(120, colSrc, kinds[colSrc].width)
+	add(0, colDst, dst)
+	return columns, least
 }
 
-// view is what a row needs of a record.
-type view struct {
-	rec   *lifetime.Record
-	event string
-	color string
-	time  ktime.Wall
-	proto event.Proto
-	port  uint16
-	path  event.Path
-	owner *lifetime.Owner
-	netns uint32
-	src   netip.Addr
-	dst   netip.AddrPort
-}
-
-// view returns false for a record without a row.
-func (t *Table) view(r *lifetime.Record) (view, bool) {
-	v := view{rec: r, time: r.Time}
-	switch r.Type {
-	case lifetime.Assign:
-		v.event, v.color = "assign", green
-	case lifetime.HeldAtStart:
-		v.event, v.color = "held", cyan
-	case lifetime.State:
-		if !t.opts.States {
-			return v, false
+// narrow takes from the widest of the columns that are cut what others lack.
+func narrow(columns []column, slack int) int {
+	for ; slack < 0; slack++ {
+		widest := -1
+		for i, c := range columns {
+			k := &kinds[c.id]
+			if k.cut && c.width > max(leastText, len(k.title)) && (widest < 0 || c.width > columns[widest].width) {
+				widest = i
+			}
 		}
-		v.event, v.color = "state", blue
-	case lifetime.Release:
-		v.event = "release"
-	case lifetime.Failure:
-		f := r.Failure
-		if f == nil {
-			return v, false
+		if widest < 0 {
+			break
 		}
-		v.event, v.color = "FAIL", red
-		v.proto, v.port, v.path, v.owner = f.Proto, f.Port, f.Path, &f.Owner
-		v.netns, v.src, v.dst = f.NetNS, f.Src, f.Dst
-		return v, true
-	default:
-		return v, false
+		columns[widest].width--
 	}
-	h := r.Hold
-	if h == nil {
-		return v, false
-	}
-	v.proto, v.port, v.path, v.owner = h.Proto, h.Port, h.Path, &h.Owner
-	v.netns, v.src, v.dst = h.NetNS, h.Src, h.Dst
-	return v, true
-}
-
-// cell writes one cell and moves t.col by the columns it takes.
-func (t *Table) cell(id columnID, v *view) {
-	before, width := len(t.buf), -1
-	switch id {
-	case colTime:
-		t.buf = t.appendTime(t.buf, v.time)
-	case colEvent:
-		t.paint(v.color)
-		t.buf = append(t.buf, v.event...)
-		width = len(v.event)
-		t.unpaint(v.color)
-	case colProto:
-		t.buf = append(t.buf, v.proto.String()...)
-	case colPort:
-		t.buf = appendNumber(t.buf, uint32(v.port))
-	case colPath:
-		t.buf = appendOr(t.buf, v.path.String(), '?')
-	case colOwner:
-		t.buf, width = appendOwner(t.buf, v.owner)
-	case colUID:
-		if *v.owner == (lifetime.Owner{}) {
-			t.buf = append(t.buf, '?')
-		} else {
-			t.buf = strconv.AppendUint(t.buf, uint64(v.owner.UID), 10)
-		}
-	case colContainer:
-		t.buf, width = appendContainer(t.buf, v.owner.Container)
-	case colNetNS:
-		t.buf = appendNumber(t.buf, v.netns)
-	case colSrc:
-		t.buf = appendAddr(t.buf, v.src)
-	case colDst:
-		t.buf = appendAddrPort(t.buf, v.dst)
-	case colWhat:
-		t.what(v)
-		return
-	}
-	if width < 0 {
-		width = len(t.buf) - before // ASCII
-	}
-	t.col += width
-}
-
-func (t *Table) appendTime(b []byte, w ktime.Wall) []byte {
-	if w == 0 {
-		return append(b, '?')
-	}
-	clock := seconds
-	if t.columns[0].width > len(clock) {
-		clock = milliseconds
-	}
-	return w.Time().In(t.opts.Location).AppendFormat(b, clock)
+	return slack
 }

@@ -18,14 +18,14 @@ func TestPoolsGolden(t *testing.T) {
 		Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddrPort("10.0.0.5:5432"),
 		InUse: 28231, Usable: 28232, EvenInUse: 14116, EvenUsable: 14116,
 		States:  [event.States]int{event.TimeWait: 27911, event.Established: 320},
-		Owners:  []OwnerCount{{lifetime.Owner{PID: 1234, Comm: "postgres"}, 300}, {lifetime.Owner{PID: 5, Comm: "cron"}, 20}},
+		Owners:  []OwnerCount{{lifetime.Owner{PID: 1234, Comm: "postgres", Place: lifetime.Intern(lifetime.Place{Cgroup: "/system.slice/postgresql.service", Unit: "postgresql.service"})}, 300}, {lifetime.Owner{PID: 5, Comm: "cron", Place: lifetime.Intern(lifetime.Place{Cgroup: "/build"})}, 20}},
 		Unowned: 27911,
 	}
 	listeners := PoolAnswer{
 		Level: "warning", NetNS: testNetNS + 1, Proto: event.TCP, Src: netip.MustParseAddr("::"),
 		InUse: 7, Usable: 10, EvenInUse: 3, EvenUsable: 5,
 		States: [event.States]int{event.Bound: 2, event.Listening: 5},
-		Owners: []OwnerCount{{lifetime.Owner{PID: 1, Comm: hostile[0]}, 4}, {lifetime.Owner{}, 1}, {lifetime.Owner{PID: 3, Comm: "c"}, 1}, {lifetime.Owner{PID: 4, Comm: "d"}, 1}},
+		Owners: []OwnerCount{{lifetime.Owner{PID: 1, Comm: hostile[0]}, 4}, {lifetime.Owner{}, 1}, {lifetime.Owner{PID: 3, Comm: "c", Place: lifetime.Intern(lifetime.Place{ContainerName: hostile[3]})}, 1}, {lifetime.Owner{PID: 4, Comm: "d"}, 1}},
 	}
 	resolver := PoolAnswer{
 		Level: "critical", NetNS: testNetNS, Proto: event.UDP, Src: netip.MustParseAddr("127.0.0.1"), InUse: 10, Usable: 10, EvenInUse: 5, EvenUsable: 5,

@@ -180,10 +180,16 @@ func appendSince(b []byte, h *lifetime.Hold) []byte {
 	return appendHeld(append(b, " for "...), h)
 }
 
+// appendSubject writes an owner and, where it is known, what it runs in.
 func appendSubject(b []byte, o *lifetime.Owner) []byte {
 	if o.PID == 0 && o.Comm == "" {
 		return append(b, "an unknown owner"...)
 	}
 	b, _ = appendOwner(b, o)
-	return b
+	place := o.Place.Value()
+	before := len(b)
+	if b = appendPlace(append(b, " ("...), &place); len(b) == before+len(" (") {
+		return b[:before]
+	}
+	return append(b, ')')
 }

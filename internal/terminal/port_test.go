@@ -40,7 +40,7 @@ func holders(hs ...*lifetime.Hold) PortInNetNS {
 }
 
 func TestPortGolden(t *testing.T) {
-	udp := hold(states{event.Established: 85 * ms}, path(event.UDPConnect), dst("8.8.8.8:53"))
+	udp := hold(states{event.Established: 85 * ms}, path(event.UDPConnect), dst("8.8.8.8:53"), inPod)
 	listener := hold(states{event.Listening: 0}, beforeStart, path(event.Listen), func(h *lifetime.Hold) { h.Src = netip.IPv6Unspecified() })
 	timeWait := hold(states{event.Established: sec, event.TimeWait: 2 * sec}, beforeStart, nobody)
 	var shared []*lifetime.Hold

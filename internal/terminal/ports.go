@@ -160,7 +160,7 @@ func (s *portSum) add(n *PortInNetNS) {
 	for i := range n.Holders {
 		// Threads of a process are one owner here.
 		o := n.Holders[i].Owner
-		s.owners[lifetime.Owner{PID: o.PID, Comm: o.Comm}]++
+		s.owners[lifetime.Owner{PID: o.PID, Comm: o.Comm, Place: o.Place}]++
 	}
 }
 
@@ -182,7 +182,8 @@ func TopOwners(owners map[lifetime.Owner]int) []OwnerCount {
 	return list
 }
 
-// appendOwners writes those with the most holds: 12 by nginx/1, 2 by curl/77, 9 by others.
+// appendOwners writes those with the most holds: 12 by nginx/1 (unit nginx.service), 2 by
+// curl/77, 9 by others.
 func appendOwners(b []byte, list []OwnerCount) []byte {
 	rest := 0
 	for i := range list {

@@ -6,6 +6,7 @@ package terminal
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"porttrace/internal/lifetime"
@@ -14,9 +15,14 @@ import (
 // Options says how a Table looks. The zero value suits a pipe.
 type Options struct {
 	// Width is the terminal's columns. Zero is no terminal: the columns of 120, and
-	// rows as long as they come. More width brings more: milliseconds at 90, SRC at 120, UID
-	// and NETNS at 160, PATH and CONTAINER at 200. Addresses, ports and names are never cut.
+	// rows as long as they come. More width brings more: milliseconds at 90, SRC at 120,
+	// WHERE at 140, UID and NETNS at 180, PATH and CONTAINER at 200. Addresses, ports and
+	// owners are never cut; what else others named is, but not without a terminal.
 	Width int
+	// Columns names the columns in their order, as ColumnNames does; nil: the usual ones.
+	Columns []string
+	// More names columns beside the usual ones.
+	More []string
 	// Color colours events and bad ends. The caller has looked at NO_COLOR and at
 	// whether there is a terminal.
 	Color bool
@@ -36,7 +42,9 @@ type Table struct {
 	w       io.Writer
 	opts    Options
 	columns []column
-	slack   int // columns that widening may still take from WHAT
+	slack   int    // columns that widening may still take
+	clock   string // the layout of the time
+	hasPath bool   // a column tells it: no other needs to
 
 	buf    []byte
 	col    int  // columns taken in the row being written
@@ -53,7 +61,8 @@ func New(w io.Writer, opts Options) *Table {
 		opts.Location = time.UTC
 	}
 	t := &Table{w: w, opts: opts, header: true, buf: make([]byte, 0, writeAt+4<<10)}
-	t.columns, t.slack = layout(opts.Width)
+	t.columns, t.slack, t.clock = layout(&opts)
+	t.hasPath = has(t.columns, colPath)
 	return t
 }
 
@@ -94,8 +103,8 @@ func (t *Table) writeHeader() {
 	for i := range t.columns {
 		c := &t.columns[i]
 		t.pad(start)
-		t.buf = append(t.buf, titles[c.id]...)
-		t.col += len(titles[c.id])
+		t.buf = append(t.buf, kinds[c.id].title...)
+		t.col += len(kinds[c.id].title)
 		start += c.width + 1
 	}
 	t.unpaint(bold)
@@ -111,8 +120,10 @@ func (t *Table) writeRow(v *view) {
 		t.pad(start)
 		start += c.width + 1
 		before := t.col
-		t.cell(c.id, v)
-		t.widen(c, t.col-before)
+		t.cell(c.id, v, t.room(i))
+		if i < len(t.columns)-1 {
+			t.widen(c, t.col-before)
+		}
 	}
 	// An empty last cell leaves the padding before it.
 	for t.buf[len(t.buf)-1] == ' ' {
@@ -132,8 +143,20 @@ func (t *Table) pad(start int) {
 	}
 }
 
-// widen makes room for cells as wide as one that did not fit, as long as WHAT keeps
-// enough.
+// room is how wide a cell may be: as its column can become, the last to the end of the line.
+func (t *Table) room(i int) int {
+	c := &t.columns[i]
+	switch {
+	case t.opts.Width == 0:
+		return math.MaxInt
+	case i == len(t.columns)-1:
+		return max(t.opts.Width-t.col, min(c.width, leastText))
+	}
+	return max(c.width, min(c.most, c.width+t.slack))
+}
+
+// widen makes room for cells as wide as one that did not fit, as long as the last column
+// keeps enough.
 func (t *Table) widen(c *column, width int) {
 	if width <= c.width || width > c.most || t.slack == 0 {
 		return

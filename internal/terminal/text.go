@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"math"
 	"unicode"
 	"unicode/utf8"
 )
@@ -30,13 +31,26 @@ func plain(s string) bool {
 }
 
 // appendText appends EscapeText(s) and returns the columns it takes.
-func appendText(b []byte, s string) ([]byte, int) {
-	if plain(s) {
+func appendText(b []byte, s string) ([]byte, int) { return appendCut(b, s, math.MaxInt) }
+
+// appendCut is appendText for text of any length: where it would take more columns than
+// room, as much of it as fits before "…". No escape and no character is cut in two.
+func appendCut(b []byte, s string, room int) ([]byte, int) {
+	if len(s) <= room && plain(s) {
 		return append(b, s...), len(s)
 	}
 	width := 0
-	joinable := false // the rune before can carry a combining mark
-	for i := 0; i < len(s); {
+	joinable := false        // the rune before can carry a combining mark
+	fits, taken := len(b), 0 // what leaves room for "…"
+	for i := 0; ; {
+		switch {
+		case width > room:
+			return append(b[:fits], "…"...), taken + 1
+		case i == len(s):
+			return b, width
+		case width < room:
+			fits, taken = len(b), width
+		}
 		r, size := utf8.DecodeRuneInString(s[i:])
 		before := len(b)
 		switch {
@@ -57,7 +71,6 @@ func appendText(b []byte, s string) ([]byte, int) {
 		joinable = false
 		i += size
 	}
-	return b, width
 }
 
 // hidden reports whether r would not show, or would change how its neighbours show.

@@ -100,7 +100,7 @@ func acts(r rune) bool {
 
 // hostileRecords puts a text wherever a record has one.
 func hostileRecords(text string) []*lifetime.Record {
-	h := hold(nil, owner(text, 1), func(h *lifetime.Hold) { h.Owner.Container, h.Owner.Cgroup = text, text })
+	h := hold(nil, owner(text, 1), func(h *lifetime.Hold) { h.Owner.Place = lifetime.Intern(lifetime.Place{Container: text, Cgroup: text}) })
 	h.Dst = netipWithZone(text)
 	f := failure(text, lifetime.Cause(text), func(f *lifetime.FailureInfo) { f.Owner = h.Owner })
 	return []*lifetime.Record{

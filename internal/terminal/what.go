@@ -21,8 +21,8 @@ const (
 	forms
 )
 
-// what writes the last cell.
-func (t *Table) what(v *view) {
+// what writes the cell that tells the story, in words that find room if any do.
+func (t *Table) what(v *view, room int) {
 	color := whatColor(v)
 	t.paint(color)
 	before := len(t.buf)
@@ -30,7 +30,7 @@ func (t *Table) what(v *view) {
 	for f := range forms {
 		t.buf = t.appendWhat(t.buf[:before], v, f)
 		width = textWidth(t.buf[before:])
-		if t.opts.Width == 0 || t.col+width <= t.opts.Width {
+		if width <= room {
 			break
 		}
 	}
@@ -57,10 +57,9 @@ func whatColor(v *view) string {
 }
 
 func (t *Table) appendWhat(b []byte, v *view, f form) []byte {
-	hasPath := t.opts.Width >= 200
 	switch v.rec.Type {
 	case lifetime.Assign:
-		return appendAssign(b, v.rec.Hold, hasPath, f)
+		return appendAssign(b, v.rec.Hold, t.hasPath, f)
 	case lifetime.HeldAtStart:
 		b = append(b, v.rec.Hold.State.String()...)
 		if f == full {
@@ -74,7 +73,7 @@ func (t *Table) appendWhat(b []byte, v *view, f form) []byte {
 	case lifetime.Release:
 		return appendRelease(b, v.rec.Hold, v.rec.Reason, f)
 	case lifetime.Failure:
-		return appendFailure(b, v.rec.Failure, hasPath, f)
+		return appendFailure(b, v.rec.Failure, t.hasPath, f)
 	}
 	return b
 }

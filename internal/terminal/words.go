@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -21,7 +22,7 @@ func Owner(o *lifetime.Owner) string {
 
 // Container returns a container's id, short and escaped, "-" for none.
 func Container(id string) string {
-	b, _ := appendContainer(nil, id)
+	b, _ := appendContainer(nil, id, math.MaxInt)
 	return string(b)
 }
 
@@ -34,3 +35,12 @@ func AddrPort(a netip.AddrPort) string { return string(appendAddrPort(nil, a)) }
 // Columns returns how many columns of a terminal text takes that EscapeText made or that is
 // our own.
 func Columns(s string) int { return textWidth([]byte(s)) }
+
+// Titles returns the titles of all columns that a table can have.
+func Titles() []string {
+	all := make([]string, len(kinds))
+	for id := range kinds {
+		all[id] = kinds[id].title
+	}
+	return all
+}

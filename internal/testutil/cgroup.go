@@ -44,6 +44,29 @@ func NewCgroup(t testing.TB, name string) Cgroup {
 	return Cgroup{"/" + filepath.Base(dir), dir}
 }
 
+// Below makes a cgroup in this one, and those between, as long as the test lives.
+func (c Cgroup) Below(t testing.TB, path string) Cgroup {
+	t.Helper()
+	at := c
+	for name := range strings.SplitSeq(path, "/") {
+		dir := filepath.Join(at.Dir, name)
+		at = Cgroup{at.Path + "/" + name, dir}
+		err := os.Mkdir(dir, 0o755)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("making a cgroup: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(dir); err != nil {
+				t.Errorf("removing a cgroup: %v", err)
+			}
+		})
+	}
+	return at
+}
+
 // Add moves a process into the cgroup, 0 this one.
 func (c Cgroup) Add(t testing.TB, pid int) {
 	t.Helper()

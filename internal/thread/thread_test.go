@@ -34,3 +34,29 @@ func TestSpendIsNeverTheFirstThread(t *testing.T) {
 		t.Errorf("%d threads, want 50", len(seen))
 	}
 }
+
+func TestKept(t *testing.T) {
+	kept := thread.Keep()
+	var id int
+	kept.Do(func() { id = syscall.Gettid() })
+	if id == os.Getpid() {
+		t.Error("it is the first thread")
+	}
+	var all sync.WaitGroup
+	runs := 0
+	for range 50 {
+		all.Go(func() {
+			kept.Do(func() {
+				runs++ // one after another
+				if got := syscall.Gettid(); got != id {
+					t.Errorf("thread %d, want %d", got, id)
+				}
+			})
+		})
+	}
+	all.Wait()
+	if runs != 50 {
+		t.Errorf("%d runs, want 50", runs)
+	}
+	kept.End()
+}

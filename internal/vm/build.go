@@ -16,7 +16,7 @@ type suiteOf struct {
 	hooks bool // its tests depend on the hook set
 }
 
-var packages = []suiteOf{{"scenario", true}, {"probe", true}, {"sockdiag", false}, {"chaos", true}}
+var packages = []suiteOf{{"scenario", true}, {"probe", true}, {"sockdiag", false}, {"confine", false}, {"chaos", true}}
 
 // command stands for a command that is run in place of tests.
 var command = suiteOf{name: "command"}

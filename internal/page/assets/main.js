@@ -7,7 +7,7 @@ page.start = async function () {
   page.occupancy.start();
   page.states();
   const root = page.byId("tables");
-  for (const [name, caption] of [["processes", "Processes"], ["destinations", "Destinations"], ["paths", "Paths"]]) {
+  for (const [name, caption] of [["owners", data.by], ["destinations", "Destinations"], ["paths", "Paths"]]) {
     const table = data.tables[name];
     const by = table.columns.findIndex((column) => column.name === "port time");
     root.append(page.table({ caption, ...table, sort: { by, down: true } }));

@@ -41,6 +41,9 @@ page.summary = {
       lines.push(`The recording${data.recordings.length > 1 ? ` of ${r.host} from ${page.format.moment(r.from)}` : ""} is not complete: ${summary.flaws(r).join("; ")}.`);
     }
     if (flawed.length > 10) lines.push(`${flawed.length - 10} more are not complete, either.`);
+    for (const r of data.recordings) for (const step of r.steps.slice(0, 10)) {
+      lines.push(`The clock of ${r.host} was set ${step.by < 0 ? "back" : "forward"} by ${page.format.duration(Math.abs(step.by))} at ${page.format.moment(step.at)}: times here are by the one before.`);
+    }
     for (const filter of filters) lines.push(`It was traced with a filter, and shows no other holds: ${filter}`);
     if (data.filter) lines.push(`This page shows a part of it: ${data.filter}`);
     const good = data.recordings.length > 0 && !flawed.length;
