@@ -56,6 +56,15 @@ func (c *Columns) String() string {
 // Type names the value in help texts.
 func (*Columns) Type() string { return "LIST" }
 
+// Words are what may be in the list, for completion.
+func (c *Columns) Words() []string {
+	words := slices.Clone(c.names)
+	for _, name := range c.names {
+		words = append(words, "+"+name)
+	}
+	return words
+}
+
 // Only returns the names of all columns to show, nil for the usual ones. The caller owns it.
 func (c *Columns) Only() []string {
 	if c.more {

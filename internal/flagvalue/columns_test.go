@@ -38,4 +38,18 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// Whatever is listed is taken.
+func TestColumnsAreListed(t *testing.T) {
+	c := newColumns().(*Columns)
+	words := c.Words()
+	if want := []string{"time", "port", "unit", "+time", "+port", "+unit"}; !slices.Equal(words, want) {
+		t.Errorf("got %q, want %q", words, want)
+	}
+	for _, word := range words {
+		if err := newColumns().Set(word); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func FuzzColumns(f *testing.F) { fuzzValue(f, newColumns, "time,port", "+unit", "unit,+time", "+") }
