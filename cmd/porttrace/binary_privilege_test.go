@@ -130,9 +130,9 @@ func checkDoctor(p *process) (works []string) {
 	lines := strings.Split(strings.TrimSuffix(p.stdout.String(), "\n"), "\n")
 	verdict := lines[len(lines)-1]
 	works = map[string][]string{
-		"Both hook sets work here; porttrace takes the exact one, fentry.":                                                      {"fentry", "stable"},
-		"The fentry hook set works here, the stable one does not; porttrace takes fentry, which is exact.":                      {"fentry"},
-		"The stable hook set works here, the fentry one does not; porttrace takes stable (the README says what it cannot see).": {"stable"},
+		"Both hook sets work here; porttrace takes the exact one, fentry.":                                                                      {"fentry", "stable"},
+		"The fentry hook set works here, the stable one does not; porttrace takes fentry, which is exact.":                                      {"fentry"},
+		"The stable hook set works here, the fentry one does not; porttrace takes stable (the manual, porttrace man, says what it cannot see).": {"stable"},
 	}[verdict]
 	if len(works) == 0 || p.stderr.String() != "" {
 		p.t.Errorf("the verdict is %q, standard error has %q", verdict, &p.stderr)

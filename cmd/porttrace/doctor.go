@@ -44,7 +44,7 @@ func runDoctor(e *env) error {
 	case fentry:
 		return writeLast(e, "\nThe fentry hook set works here, the stable one does not; porttrace takes fentry, which is exact.\n")
 	case stable:
-		return writeLast(e, "\nThe stable hook set works here, the fentry one does not; porttrace takes stable (the README says what it cannot see).\n")
+		return writeLast(e, "\nThe stable hook set works here, the fentry one does not; porttrace takes stable (the manual, porttrace man, says what it cannot see).\n")
 	}
 	if err := probe.Preflight(probe.Auto); err != nil {
 		return err

@@ -63,7 +63,7 @@ var All = []Capability{
 	{
 		Bit: unix.CAP_SYS_PTRACE, Name: "CAP_SYS_PTRACE", Use: Looking,
 		Why:     "finds the namespaces, and reads the programs, of other users' processes",
-		Without: "network namespaces that only other users' processes lead to",
+		Without: "network namespaces that only other users' processes lead to, and which programs those run",
 	},
 	{
 		Bit: unix.CAP_DAC_READ_SEARCH, Name: "CAP_DAC_READ_SEARCH", Use: Looking,
