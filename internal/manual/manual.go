@@ -1,6 +1,7 @@
 // Package manual writes porttrace(1), the manual page. Commands, flags and examples come
-// from the command line's description; what else there is to know is in page.mdoc, which
-// tests compare with the columns, records and fields that the program has.
+// from the command line's description, capabilities from their table; what else there is
+// to know is in page.mdoc, which tests compare with the columns, records and fields that
+// the program has.
 package manual
 
 import (
@@ -25,6 +26,7 @@ const written = "November 26, 2026"
 func Write(w io.Writer, p *commandline.Program) error {
 	t, err := template.New("page").Delims("<<", ">>").Funcs(template.FuncMap{
 		"date": date, "upper": strings.ToUpper, "text": text, "sentences": sentences, "name": name,
+		"setcap": setcap, "capabilities": capabilities, "lasting": lasting,
 	}).Parse(page)
 	if err == nil {
 		err = t.Execute(w, p)

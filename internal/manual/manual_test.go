@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"porttrace/internal/budget"
 	"porttrace/internal/commandline"
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
@@ -81,7 +82,8 @@ func TestFieldsByRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	records := between(t, ".Ss", "Records")
-	ofHolds := append(marked(between(t, ".Ss", "Fields of a hold"), "Va"), "type", "time")
+	ofHolds := slices.Concat(marked(between(t, ".Ss", "Fields of a hold"), "Va"),
+		marked(between(t, ".Ss", "Fields of owners"), "Va"), []string{"type", "time"})
 	for line := range bytes.Lines(file) {
 		var record map[string]any
 		if err := json.Unmarshal(line, &record); err != nil {
@@ -141,6 +143,7 @@ func TestValues(t *testing.T) {
 		lifetime.RangeReserved, lifetime.SocketRange, lifetime.CauseUnknown} {
 		values = append(values, string(c))
 	}
+	values = append(values, budget.Events.Names()...)
 	recording := between(t, ".Sh", "RECORDING")
 	for _, v := range values {
 		if !regexp.MustCompile(`(^|[^a-z_])` + regexp.QuoteMeta(v) + `($|[^a-z_])`).MatchString(recording) {
