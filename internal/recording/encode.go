@@ -12,31 +12,33 @@ import (
 // extended slice. It allocates only to grow dst. The part of r that its Type asks for
 // (Hold, Start, Failure, Pool, Lost, End, Clock, Shed) must be set; a Type that is not known appends
 // nothing.
-func AppendRecord(dst []byte, r *lifetime.Record) []byte {
+func AppendRecord(dst []byte, r *lifetime.Record) []byte { return appendRecord(dst, r, nil) }
+
+func appendRecord(dst []byte, r *lifetime.Record, known *tails) []byte {
 	switch r.Type {
 	case lifetime.Start:
 		dst = appendStart(appendHead(dst, `{"type":"start"`, r), r.Start)
 	case lifetime.HeldAtStart:
-		dst = appendHold(appendHead(dst, `{"type":"held"`, r), `,"at":"start"`, r)
+		dst = appendHold(appendHead(dst, `{"type":"held"`, r), `,"at":"start"`, r, known)
 		dst = appendState(dst, `,"state":`, r.Hold.State)
 	case lifetime.Assign:
-		dst = appendHold(appendHead(dst, `{"type":"assign"`, r), "", r)
+		dst = appendHold(appendHead(dst, `{"type":"assign"`, r), "", r, known)
 	case lifetime.State:
-		dst = appendHold(appendHead(dst, `{"type":"state"`, r), "", r)
+		dst = appendHold(appendHead(dst, `{"type":"state"`, r), "", r, known)
 		dst = appendState(dst, `,"state":`, r.Hold.State)
 	case lifetime.Release:
-		dst = appendHold(appendHead(dst, `{"type":"release"`, r), "", r)
+		dst = appendHold(appendHead(dst, `{"type":"release"`, r), "", r, known)
 		dst = appendWall(dst, `,"released":`, r.Time)
 		dst = appendStates(dst, r.Hold)
 		dst = appendReason(dst, `,"reason":`, r.Reason)
 	case lifetime.Failure:
-		dst = appendFailure(appendHead(dst, `{"type":"failure"`, r), r.Failure)
+		dst = appendFailure(appendHead(dst, `{"type":"failure"`, r), r.Failure, known)
 	case lifetime.Pool:
 		dst = appendPool(appendHead(dst, `{"type":"pool"`, r), r.Pool)
 	case lifetime.Lost:
 		dst = appendLost(appendHead(dst, `{"type":"lost"`, r), r.Lost)
 	case lifetime.HeldAtEnd:
-		dst = appendHold(appendHead(dst, `{"type":"held"`, r), `,"at":"end"`, r)
+		dst = appendHold(appendHead(dst, `{"type":"held"`, r), `,"at":"end"`, r, known)
 		dst = appendState(dst, `,"state":`, r.Hold.State)
 		dst = appendStates(dst, r.Hold)
 	case lifetime.Clock:
@@ -56,7 +58,7 @@ func appendHead(dst []byte, opening string, r *lifetime.Record) []byte {
 	return appendWall(dst, `,"time":`, r.Time)
 }
 
-func appendHold(dst []byte, at string, r *lifetime.Record) []byte {
+func appendHold(dst []byte, at string, r *lifetime.Record, known *tails) []byte {
 	h := r.Hold
 	dst = append(dst, at...)
 	dst = appendKnown(dst, `,"id":`, h.ID)
@@ -69,7 +71,7 @@ func appendHold(dst []byte, at string, r *lifetime.Record) []byte {
 	if r.Type == lifetime.Assign {
 		dst = appendCount(dst, `,"search_ns":`, int64(h.Search))
 	}
-	return appendOwner(dst, &h.Owner)
+	return appendOwner(dst, &h.Owner, known)
 }
 
 func appendNetNS(dst []byte, inode uint32, name lifetime.Interned[string]) []byte {
@@ -83,7 +85,7 @@ func appendPeers(dst []byte, src netip.Addr, to netip.AddrPort) []byte {
 	return appendKnown(dst, `,"dst_port":`, uint64(to.Port()))
 }
 
-func appendOwner(dst []byte, o *lifetime.Owner) []byte {
+func appendOwner(dst []byte, o *lifetime.Owner, known *tails) []byte {
 	if o.PID == 0 {
 		return append(dst, `,"pid":null,"tid":null,"comm":null,"uid":null,"cgroup":null,"container":null`...)
 	}
@@ -91,11 +93,7 @@ func appendOwner(dst []byte, o *lifetime.Owner) []byte {
 	dst = appendKnown(dst, `,"tid":`, uint64(o.TID))
 	dst = appendText(dst, `,"comm":`, o.Comm)
 	dst = appendUint(dst, `,"uid":`, uint64(o.UID)) // 0 is root
-	dst = appendPlace(dst, o.Place.Value())
-	program := o.Program.Value()
-	dst = appendIfKnown(dst, `,"exe":`, program.Exe)
-	dst = appendIfKnown(dst, `,"cmdline":`, program.Cmdline)
-	return appendIfKnown(dst, `,"user":`, o.User.Value())
+	return known.append(dst, o)
 }
 
 // appendPlace writes the fields that came with later versions only where they are known:
@@ -171,7 +169,7 @@ func appendRange(dst []byte, key string, lo, hi uint16) []byte {
 	return append(dst, ']')
 }
 
-func appendFailure(dst []byte, f *lifetime.FailureInfo) []byte {
+func appendFailure(dst []byte, f *lifetime.FailureInfo, known *tails) []byte {
 	dst = appendNetNS(dst, f.NetNS, f.NetNSName)
 	dst = appendProto(dst, `,"proto":`, f.Proto)
 	dst = appendPath(dst, `,"path":`, f.Path)
@@ -179,7 +177,7 @@ func appendFailure(dst []byte, f *lifetime.FailureInfo) []byte {
 		dst = appendUint(dst, `,"port":`, uint64(f.Port))
 	}
 	dst = appendPeers(dst, f.Src, f.Dst)
-	dst = appendOwner(dst, &f.Owner)
+	dst = appendOwner(dst, &f.Owner, known)
 	dst = appendText(dst, `,"errno":`, f.Errno)
 	dst = appendText(dst, `,"cause":`, string(f.Cause))
 	if f.RangeLo != 0 || f.RangeHi != 0 {

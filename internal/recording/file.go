@@ -28,6 +28,7 @@ var _ pipeline.Sink = (*File)(nil)
 type File struct {
 	k      *keeper
 	b      *batch // never nil before Close
+	tails  tails
 	begun  bool
 	bad    error // a record that no recording can hold
 	closed atomic.Bool
@@ -68,7 +69,7 @@ func (f *File) Write(r *lifetime.Record) error {
 		return err
 	}
 	n := len(f.b.data)
-	f.b.data, f.bad = appendLine(f.b.data, r)
+	f.b.data, f.bad = appendLine(f.b.data, r, &f.tails)
 	if f.bad != nil {
 		f.bad = fmt.Errorf("writing recording %q: %w", f.k.path, f.bad)
 		return f.bad

@@ -6,7 +6,7 @@ import "porttrace/internal/lifetime"
 // fields of a record, and its state.
 func AppendHold(dst []byte, h *lifetime.Hold) []byte {
 	opening := len(dst)
-	dst = appendHold(dst, "", &lifetime.Record{Hold: h})
+	dst = appendHold(dst, "", &lifetime.Record{Hold: h}, nil)
 	dst[opening] = '{' // in place of the comma
 	return append(appendState(dst, `,"state":`, h.State), '}')
 }

@@ -18,9 +18,10 @@ const flushAt = 256 << 10
 // every call returns that error. It is for one goroutine. For a file that is to outlast
 // a full disk, see File.
 type Writer struct {
-	w   io.Writer
-	buf []byte
-	err error
+	w     io.Writer
+	buf   []byte
+	tails tails
+	err   error
 }
 
 // NewWriter returns a Writer to w.
@@ -36,7 +37,7 @@ func (w *Writer) Write(r *lifetime.Record) error {
 		return w.err
 	}
 	var err error
-	if w.buf, err = appendLine(w.buf, r); err != nil {
+	if w.buf, err = appendLine(w.buf, r, &w.tails); err != nil {
 		return w.fail(err)
 	}
 	if len(w.buf) >= flushAt {
@@ -70,9 +71,9 @@ func (w *Writer) fail(err error) error {
 }
 
 // appendLine is AppendRecord but for lines that no reader would take.
-func appendLine(dst []byte, r *lifetime.Record) ([]byte, error) {
+func appendLine(dst []byte, r *lifetime.Record, known *tails) ([]byte, error) {
 	before := len(dst)
-	dst = AppendRecord(dst, r)
+	dst = appendRecord(dst, r, known)
 	if n := len(dst) - before; n > maxLine {
 		return dst[:before], fmt.Errorf("a line of %d bytes is longer than readers take (%d)", n, maxLine)
 	}
