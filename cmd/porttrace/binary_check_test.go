@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,11 +44,25 @@ type checkedPool struct {
 	Percent float64
 	States  map[string]int
 	Owners  []struct {
-		PID   int
-		Comm  string
-		Count int
+		PID               int
+		Comm              string
+		Count             int
+		Cgroup, Container *string
+		placeFields
 	}
 }
+
+// placeFields are what is known of the machine that the tests run on.
+type placeFields struct {
+	Unit, Runtime, Pod, QoS string
+	UserUnit                string `json:"user_unit"`
+	ContainerName           string `json:"container_name"`
+	PodNamespace            string `json:"pod_namespace"`
+	PodUID                  string `json:"pod_uid"`
+}
+
+// runsIn matches the same in text.
+const runsIn = `( \((pod|container|unit) [^)]+\))?`
 
 type checkedHold struct {
 	ID       *uint64
@@ -65,13 +80,9 @@ type checkedHold struct {
 	UID      *int
 	Cgroup   *string
 
-	// what is known of the machine that the tests run on
-	Unit, Runtime, Pod, QoS, Exe, Cmdline, User string
-	UserUnit                                    string `json:"user_unit"`
-	ContainerName                               string `json:"container_name"`
-	PodNamespace                                string `json:"pod_namespace"`
-	PodUID                                      string `json:"pod_uid"`
-	NetNSName                                   string `json:"netns_name"`
+	placeFields
+	Exe, Cmdline, User string
+	NetNSName          string `json:"netns_name"`
 
 	Container *string
 	State     string
@@ -170,10 +181,10 @@ func TestCheckPort(t *testing.T) {
 	wantLines(t, checking(t, 2, "--port", "47123", c.netns()).stdout.String(),
 		`port 47123: user \(IANA 1024-49151\), no assigned service`,
 		`  in this namespace's ip_local_port_range 47123-47123: the kernel may give it to anyone`,
-		fmt.Sprintf(`  held now by [^ ]+/%d → 127\.0\.0\.1:7777 tcp ESTABLISHED`, c.pid),
+		fmt.Sprintf(`  held now by [^ ]+/%d`+runsIn+` → 127\.0\.0\.1:7777 tcp ESTABLISHED`, c.pid),
 		`critical: 100\.0% in use, 1 of 1 ports: .*`, `  1 ESTABLISHED; .*`, `  1 by .*`)
 	text := checking(t, 2, "--port", "47123").stdout.String() // in whatever namespace
-	if want := fmt.Sprintf("/%d → 127.0.0.1:7777 tcp ESTABLISHED, netns %d\n", c.pid, c.ns.Inode); !strings.Contains(text, want) {
+	if want := fmt.Sprintf(`/%d`+runsIn+` → 127\.0\.0\.1:7777 tcp ESTABLISHED, netns %d\n`, c.pid, c.ns.Inode); !regexp.MustCompile(want).MatchString(text) {
 		t.Errorf("it does not say %q:\n%s", want, text)
 	}
 	d := checking(t, 2, "--port", "47123", "--format", "json", c.netns()).document()

@@ -86,7 +86,7 @@ func TestPortHeldElsewhere(t *testing.T) {
 	for _, want := range []string{
 		`(?m)^port 47123: user \(IANA 1024-49151\), no assigned service$`,
 		fmt.Sprintf(`(?m)^  in netns %d's ip_local_port_range 47123-47123, reserved \(ip_local_reserved_ports\): the kernel will not choose it$`, c.ns.Inode),
-		fmt.Sprintf(`(?m)^  held now by [^ ]+/%d → 127\.0\.0\.1:7777 tcp ESTABLISHED since before the start, netns %d$`, c.pid, c.ns.Inode),
+		fmt.Sprintf(`(?m)^  held now by [^ ]+/%d`+runsIn+` → 127\.0\.0\.1:7777 tcp ESTABLISHED since before the start, netns %d$`, c.pid, c.ns.Inode),
 		"(?m)^" + c.row("held", port, "ESTABLISHED, before start") + "$",
 	} {
 		if !regexp.MustCompile(want).MatchString(text) {
@@ -107,7 +107,7 @@ func TestPortAnswers(t *testing.T) {
 		"1433": {`port 1433: user \(IANA 1024-49151\), assigned to ms-sql-s.*`,
 			`  in this namespace's ip_local_port_range 1024-2000, reserved .*: the kernel will not choose it`, `  held by nobody now`},
 		"7777": {`port 7777: user .*`, `  outside .*`,
-			fmt.Sprintf(`  held now by [^ ]+/%d on 127\.0\.0\.1 tcp LISTEN since before the start`, c.pid),
+			fmt.Sprintf(`  held now by [^ ]+/%d`+runsIn+` on 127\.0\.0\.1 tcp LISTEN since before the start`, c.pid),
 			header, `.* held +tcp 7777 .*LISTEN, before start`},
 	} {
 		t.Run(port, func(t *testing.T) {
