@@ -54,7 +54,7 @@ func (t *tracer) spare(emit func(*lifetime.Record)) (rest bool, err error) {
 var leftOut = [...]string{
 	budget.Latency: "events may be told 0.2 s later",
 	budget.Detail:  "no states, no rows but failures, no pools and findings",
-	budget.Owners:  "cgroups and containers of new owners stay unknown",
+	budget.Owners:  "what new holds' owners run, and in what, stays unknown",
 	budget.Events:  "events are LOST that the ring has no room for",
 }
 

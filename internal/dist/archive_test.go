@@ -66,7 +66,7 @@ func TestTarball(t *testing.T) {
 		headers := untar(t, zip)
 		root := "porttrace_1.2.3_linux_" + arch + "/"
 		want := []string{"", "LICENSE", "README.md", "THIRD-PARTY-LICENSES", "completions/", "completions/_porttrace",
-			"completions/porttrace.bash", "completions/porttrace.fish", "porttrace", "porttrace.1", "porttrace.service"}
+			"completions/porttrace.bash", "completions/porttrace.fish", "porttrace", "porttrace.1", "porttrace.service", "porttrace.tmpfiles"}
 		for i := range want {
 			want[i] = root + want[i]
 		}

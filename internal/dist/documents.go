@@ -13,6 +13,7 @@ type documents struct {
 	manual          []byte
 	bash, zsh, fish []byte
 	unit            []byte // of systemd
+	tmpfiles        []byte
 	readme, licence []byte
 	thirdParty      []byte // licences of what is linked in
 }
@@ -40,7 +41,8 @@ func (r *release) documents(programs []*program) (*documents, error) {
 		to   *[]byte
 		name string
 	}{
-		{&d.unit, "internal/dist/porttrace.service"}, {&d.readme, "README.md"}, {&d.licence, "LICENSE"},
+		{&d.unit, "internal/dist/porttrace.service"}, {&d.tmpfiles, "internal/dist/porttrace.tmpfiles"},
+		{&d.readme, "README.md"}, {&d.licence, "LICENSE"},
 	} {
 		if *file.to, err = os.ReadFile(filepath.Join(r.source, file.name)); err != nil {
 			return nil, fmt.Errorf("reading the source: %w", err)

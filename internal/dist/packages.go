@@ -77,6 +77,7 @@ func (r *release) stage(p *program, d *documents, zshFolder string) (*staged, er
 	}{
 		{"/usr/bin/porttrace", p.data, 0o755},
 		{"/usr/lib/systemd/system/porttrace.service", d.unit, 0o644},
+		{"/usr/lib/tmpfiles.d/porttrace.conf", d.tmpfiles, 0o644},
 		{"/usr/share/bash-completion/completions/porttrace", d.bash, 0o644},
 		{"/usr/share/fish/vendor_completions.d/porttrace.fish", d.fish, 0o644},
 		{"/usr/share/man/man1/porttrace.1.gz", manual, 0o644},

@@ -15,6 +15,7 @@ import (
 var common = []string{
 	"/usr/bin/porttrace",
 	"/usr/lib/systemd/system/porttrace.service",
+	"/usr/lib/tmpfiles.d/porttrace.conf",
 	"/usr/share/bash-completion/completions/porttrace",
 	"/usr/share/fish/vendor_completions.d/porttrace.fish",
 	"/usr/share/man/man1/porttrace.1.gz",

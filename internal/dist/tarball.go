@@ -52,6 +52,7 @@ func (r *release) writeTarball(p *program, d *documents) error {
 		{root + "/porttrace", 0o755, p.data},
 		{root + "/porttrace.1", 0o644, d.manual},
 		{root + "/porttrace.service", 0o644, d.unit},
+		{root + "/porttrace.tmpfiles", 0o644, d.tmpfiles},
 	})
 	if err != nil {
 		return err
