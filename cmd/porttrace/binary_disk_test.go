@@ -13,14 +13,14 @@ import (
 	"porttrace/internal/lifetime"
 )
 
-// onFullDisk starts a trace whose recording goes to a disk of 160 KiB, and fills that;
+// onFullDisk starts a trace whose recording goes to a disk of 2 MiB, and fills that;
 // small/filler has most of it.
 func onFullDisk(t *testing.T, name string) (c *clientProcess, p *process) {
 	t.Helper()
 	c = newClient(t, 40000, 40100)
 	p = prepare(t, "-q", "-o", filepath.Join("small", name), c.netns())
-	mountTmpfs(t, p.path("small"), 0, "size=160k")
-	if err := os.WriteFile(p.path("small/filler"), make([]byte, 136<<10), 0o600); err != nil {
+	mountTmpfs(t, p.path("small"), 0, "size=2m")
+	if err := os.WriteFile(p.path("small/filler"), make([]byte, 2<<20-24<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.start().waitTracing()

@@ -23,7 +23,7 @@ func TestFindSymbol(t *testing.T) {
 		"found":         {text: symbols, want: 0xffffffff81e4a2c0},
 		"in a module":   {text: "ffffffffc0912000 t tw_timer_handler\t[mod]\n", want: 0xffffffffc0912000},
 		"last line":     {text: "1 t tw_timer_handler", want: 1},
-		"hidden":        {text: strings.ReplaceAll(symbols, "ffffffff81e4a2c0", "0000000000000000"), err: "addresses are hidden; set kernel.kptr_restrict to 0 or 1 and run as root"},
+		"hidden":        {text: strings.ReplaceAll(symbols, "ffffffff81e4a2c0", "0000000000000000"), err: "addresses are hidden; set kernel.kptr_restrict to 0 or 1 and run as root or with CAP_SYSLOG"},
 		"not there":     {text: strings.ReplaceAll(symbols, " tw_timer_handler", " x"), err: "not there; this kernel may have inlined or renamed it"},
 		"empty":         {err: "not there; this kernel may have inlined or renamed it"},
 		"short lines":   {text: "\n\nt\nffff t\n", err: "not there; this kernel may have inlined or renamed it"},
