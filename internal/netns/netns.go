@@ -134,10 +134,29 @@ var (
 // IsOutOfReach says whether an error of Do is of the way into the namespace.
 func IsOutOfReach(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, ErrBarred) }
 
+// otherWays is how many other ways into a namespace are tried once the one it was found by
+// is gone: each was the first that a walk found, and may have been a short-lived process.
+const otherWays = 5
+
 // Do runs f inside the namespace, on a thread of its own. Goroutines that f starts do
 // not follow. An error of f is returned as it is. It needs CAP_SYS_ADMIN, but for the
 // namespace of the process itself.
 func (n NS) Do(f func() error) error {
+	err := n.enter(f)
+	for range otherWays {
+		if !errors.Is(err, ErrGone) {
+			break
+		}
+		other, ok := Find(n.Inode, 0)
+		if !ok {
+			break
+		}
+		err = other.enter(f)
+	}
+	return err
+}
+
+func (n NS) enter(f func() error) error {
 	target, err := os.Open(n.path)
 	// a process that is about to go refuses (proc_ns_get_link)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -203,9 +205,9 @@ func TestOneThatIsGone(t *testing.T) {
 }
 
 func TestOneThatGoesBeforeItIsEntered(t *testing.T) {
-	needRoot(t)
+	_, only := private(t) // no other way leads there
 	link := filepath.Join(t.TempDir(), "ns")
-	if err := os.Symlink("/proc/self/ns/net", link); err != nil {
+	if err := os.Symlink(only, link); err != nil {
 		t.Fatal(err)
 	}
 	ns, err := netns.At(link)
@@ -226,9 +228,9 @@ func TestOneThatGoesBeforeItIsEntered(t *testing.T) {
 // A path may lead elsewhere by the time it is used, as that of a process whose id was
 // given to another.
 func TestOneThatWasReplaced(t *testing.T) {
-	_, other := private(t)
+	_, only := private(t)
 	link := filepath.Join(t.TempDir(), "ns")
-	if err := os.Symlink("/proc/self/ns/net", link); err != nil {
+	if err := os.Symlink(only, link); err != nil {
 		t.Fatal(err)
 	}
 	ns, err := netns.At(link)
@@ -238,7 +240,7 @@ func TestOneThatWasReplaced(t *testing.T) {
 	if err := os.Remove(link); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(other, link); err != nil {
+	if err := os.Symlink("/proc/self/ns/net", link); err != nil {
 		t.Fatal(err)
 	}
 	err = ns.Do(func() error { t.Error("it ran in the wrong place"); return nil })
@@ -250,9 +252,9 @@ func TestOneThatWasReplaced(t *testing.T) {
 
 // `ip netns del` takes the mount away before the file under it.
 func TestNameThatIsBeingDeleted(t *testing.T) {
-	needRoot(t)
+	_, only := private(t)
 	name := filepath.Join(t.TempDir(), "ns")
-	if err := os.Symlink("/proc/self/ns/net", name); err != nil {
+	if err := os.Symlink(only, name); err != nil {
 		t.Fatal(err)
 	}
 	ns, err := netns.At(name)
@@ -267,5 +269,31 @@ func TestNameThatIsBeingDeleted(t *testing.T) {
 	}
 	if err := ns.Do(func() error { return nil }); !errors.Is(err, netns.ErrGone) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The process that led into a namespace has ended; another still lives there.
+func TestAnotherWayIn(t *testing.T) {
+	needRoot(t)
+	first := exec.Command("sleep", "1000")
+	first.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := func(c *exec.Cmd) func() { return func() { _ = c.Process.Kill(); _ = c.Wait() } }
+	t.Cleanup(end(first))
+	ns, err := netns.OfProcess(uint32(first.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := exec.Command("sleep", "1000")
+	if err := ns.Do(second.Start); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end(second))
+	end(first)()
+	var in uint32
+	if err := ns.Do(func() (err error) { in, err = inode(threadNS); return err }); err != nil || in != ns.Inode {
+		t.Errorf("it ran in %d, %v, want %d", in, err, ns.Inode)
 	}
 }
