@@ -55,6 +55,7 @@ vm_COMMAND := command
 SOAK ?= 1h
 SOAK_DIR ?=
 soak:
+	$(if $(SOAK_DIR),mkdir -p '$(abspath $(SOAK_DIR))')
 	$(SUDO) env "PATH=$$PATH" "GOCACHE=$$(go env GOCACHE)" "GOMODCACHE=$$(go env GOMODCACHE)" \
 		PORTTRACE_CHAOS_DURATION=$(SOAK) PORTTRACE_CHAOS_PACE=30 $(if $(SOAK_DIR),PORTTRACE_CHAOS_DIR='$(abspath $(SOAK_DIR))') \
 		go test -count=1 -timeout 0 -v -run 'TestChaos$$' ./internal/chaos
