@@ -15,8 +15,8 @@ import (
 
 // measures are what is sampled of the tracer in a long run.
 var measures = []measure{
-	{name: "memory", unit: "MiB", perHold: 2.0 / 1024, slack: 4, part: 0.05},
-	{name: "heap", unit: "MiB", perHold: 1.5 / 1024, slack: 2, part: 0.05},
+	{name: "memory", unit: "MiB", perHold: 2.0 / 1024, slack: 8, part: 0.1},
+	{name: "heap", unit: "MiB", perHold: 1.5 / 1024, slack: 4, part: 0.1},
 	{name: "goroutines", slack: 2},
 	{name: "descriptors", slack: 4},
 	{name: "cpu", unit: "% of one CPU", slack: 1, part: 0.5}, // how much there is to do varies
