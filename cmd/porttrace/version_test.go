@@ -57,9 +57,6 @@ func TestVersionFromBuildInfo(t *testing.T) {
 
 // A plain go build in a repository knows its commit without being told.
 func TestVersionOfPlainBuild(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
 	_, err := exec.LookPath("git")
 	need.That(t, err == nil, "git (Debian package git)")
 	dir := t.TempDir()

@@ -50,7 +50,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Errorf("%d %s are remembered", n, what)
 		}
 	}
-	if grown := int64(heap()) - int64(before); grown > 96<<20 {
+	if grown := int64(heap()) - int64(before); grown > 64<<20 {
 		t.Errorf("it takes %d MiB", grown>>20)
 	} else {
 		t.Logf("%d MiB", grown>>20)

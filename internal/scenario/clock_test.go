@@ -29,10 +29,10 @@ func TestClockSteps(t *testing.T) {
 			})
 		}, func(by time.Duration) { ahead.Add(int64(by)) })
 	})
+	if os.Getenv(mayStep) != "1" { // only guests say so: a host's clock is not ours
+		return
+	}
 	t.Run("the machine's", func(t *testing.T) {
-		if os.Getenv(mayStep) != "1" {
-			t.Skip("sets the machine's clock, which is for guests only (make test-vm)")
-		}
 		clockSteps(t, func(*ktime.Clock) {}, func(by time.Duration) {
 			now := unix.NsecToTimeval(time.Now().Add(by).UnixNano())
 			if err := unix.Settimeofday(&now); err != nil {
