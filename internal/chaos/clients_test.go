@@ -1,7 +1,7 @@
 package chaos
 
 import (
-	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,16 +12,6 @@ import (
 	"porttrace/internal/testutil"
 )
 
-const nginxConfig = `daemon off; master_process off; error_log stderr; pid %[1]s/pid;
-events {}
-http {
-	access_log off;
-	client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c;
-	uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-	server { listen 127.0.0.1:8080; location / { return 200 "well\n"; } }
-}
-`
-
 // realClients adds to a long run what hosts really do: curl, each time a new process, and
 // redis-benchmark, against nginx and redis in a namespace of their own. The judge looks at
 // the others only. What is not installed is left out, and said.
@@ -29,7 +19,7 @@ func realClients(t *testing.T) {
 	t.Helper()
 	ns, dir := testutil.NewNetNS(t), t.TempDir()
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(testutil.NginxConfig(dir, netip.MustParseAddrPort("127.0.0.1:8080"))), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, pair := range []struct {
@@ -52,25 +42,17 @@ func realClients(t *testing.T) {
 
 func missingOf(names ...string) string {
 	for _, name := range names {
-		if _, err := findProgram(name); err != nil {
+		if _, err := testutil.FindProgram(name); err != nil {
 			return name
 		}
 	}
 	return ""
 }
 
-func findProgram(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return exec.LookPath("/usr/sbin/" + name) // which users may not have in their path
-	}
-	return path, nil
-}
-
 // serve runs a server until the end of the test.
 func serve(t *testing.T, ns *testutil.NetNS, args []string) {
 	t.Helper()
-	path, err := findProgram(args[0])
+	path, err := testutil.FindProgram(args[0])
 	if err != nil {
 		t.Fatal(err)
 	}

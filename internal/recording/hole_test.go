@@ -101,14 +101,7 @@ func TestNothingFollowsTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
 			f, h := create(t, path, Options{})
-			var full atomic.Bool
-			onDisk := f.k.part.write
-			f.k.part.write = func(b []byte) (int, error) {
-				if full.Load() {
-					return 0, unix.ENOSPC
-				}
-				return onDisk(b)
-			}
+			full := fillable(f)
 			begin(t, f)
 			write(t, f, 0, 100)
 			f.Settle()
@@ -324,4 +317,17 @@ func TestEndAfterBrokenDisk(t *testing.T) {
 			t.Errorf("%s: %d records, torn %v, %v", name, len(records), torn, err)
 		}
 	}
+}
+
+// fillable lets the test say when the disk of a recording is full.
+func fillable(f *File) *atomic.Bool {
+	full := new(atomic.Bool)
+	onDisk := f.k.part.write
+	f.k.part.write = func(b []byte) (int, error) {
+		if full.Load() {
+			return 0, unix.ENOSPC
+		}
+		return onDisk(b)
+	}
+	return full
 }

@@ -3,11 +3,8 @@ package recording
 import (
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
@@ -20,14 +17,7 @@ func TestNoClockRecordIsMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
 			f, h := create(t, path, Options{})
-			var full atomic.Bool
-			onDisk := f.k.part.write
-			f.k.part.write = func(b []byte) (int, error) {
-				if full.Load() {
-					return 0, unix.ENOSPC
-				}
-				return onDisk(b)
-			}
+			full := fillable(f)
 			start := *examples()[0]
 			info := *start.Start
 			start.Start = &info

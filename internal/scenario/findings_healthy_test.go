@@ -15,6 +15,7 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/testutil"
 )
 
 // healthy is how long the workloads of TestHealthy go on: three reports of the pools.
@@ -141,7 +142,7 @@ func (p *plot) nginx(port uint16, more string) {
 	p.t.Helper()
 	dir := p.rig.t.TempDir()
 	config := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(nginxConfig, dir, netip.AddrPortFrom(p.addr, port))
+	text := testutil.NginxConfig(dir, netip.AddrPortFrom(p.addr, port))
 	if more != "" {
 		text = fmt.Sprintf(nginxProxy, dir, netip.AddrPortFrom(p.addr, port), more)
 	}

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -13,23 +12,10 @@ import (
 	"porttrace/internal/testutil"
 )
 
-const nginxConfig = `daemon off; master_process off; error_log stderr; pid %[1]s/pid;
-events {}
-http {
-	access_log off;
-	client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c;
-	uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-	server { listen %[2]s; location / { return 200 "well\n"; } }
-}
-`
-
 // needProgram returns the path of a program that a test of real programs runs.
 func needProgram(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && name == "nginx" {
-		path, err = exec.LookPath("/usr/sbin/nginx")
-	}
+	path, err := testutil.FindProgram(name)
 	in := name
 	if of, ok := map[string]string{"redis-benchmark": "redis-tools"}[name]; ok {
 		in = of
@@ -43,7 +29,7 @@ func startNginx(t *testing.T, ns *testutil.NetNS, at netip.AddrPort) {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, at), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(testutil.NginxConfig(dir, at)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	nginx := exec.Command(needProgram(t, "nginx"), "-p", dir, "-c", config, "-e", "stderr")
