@@ -36,9 +36,11 @@ type wire struct {
 	addr netip.Addr
 }
 
-// newWire listens on the loopback of a namespace. Segments sent before are not heard.
+// newWire listens on the loopback of a namespace. Segments sent before are not heard. A RST
+// ends a TIME_WAIT there (see server).
 func newWire(t testing.TB, ns *testutil.NetNS, addr netip.Addr) *wire {
 	t.Helper()
+	ns.Sysctl(t, "ipv4/tcp_rfc1337", "0")
 	raw := &sock{t, ns, -1}
 	var err error
 	ns.Do(func() { raw.fd, err = unix.Socket(familyOf(addr), unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP) })

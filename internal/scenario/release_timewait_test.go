@@ -76,7 +76,6 @@ func TestReleaseTimeWaitKilled(t *testing.T) {
 	tr := start(t, everything())
 	families(t, func(t *testing.T, addr netip.Addr) {
 		r := newRig(t, tr, addr)
-		r.ns.Sysctl(t, "ipv4/tcp_rfc1337", "0")
 		wire := newWire(t, r.ns, addr)
 		conns := r.open()
 		r.restUnheard(conns)

@@ -136,9 +136,12 @@ func (s *sock) local() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// server is a listener on an explicit port of a namespace: not ephemeral, not reported.
+// server is a listener on an explicit port of a namespace: not ephemeral, not reported. A
+// FIN that a busy machine sends twice meets no socket any more, and the RST that answers
+// it would end the TIME_WAIT of the sender's peer (RFC 1337): here it does not.
 func server(t testing.TB, ns *testutil.NetNS, addr netip.Addr) (*sock, netip.AddrPort) {
 	t.Helper()
+	ns.Sysctl(t, "ipv4/tcp_rfc1337", "1")
 	s := tcpSock(t, ns, addr)
 	s.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	at := netip.AddrPortFrom(addr, 7777)
