@@ -10,10 +10,11 @@ import (
 )
 
 // What has been is forgotten beyond these bounds: a crawler makes a place for every
-// destination, and a host of short-lived containers a party for every one.
+// destination, and a host of short-lived containers a party for every one. A tracer fills
+// them over its first minutes or hours (a place takes about 1 KiB), which is not a leak.
 const (
-	maxPlaces  = 1 << 14 // that stand empty
-	maxParties = 1 << 14 // that hold nothing
+	maxPlaces  = 1 << 12 // that stand empty
+	maxParties = 1 << 12 // that hold nothing
 	maxFixed   = 1 << 14 // ports that were asked for by number
 	maxFound   = 1 << 10
 	maxSpare   = 1 << 10 // holdings kept for the next

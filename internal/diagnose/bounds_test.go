@@ -46,11 +46,11 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	for what, n := range map[string]int{"parties": len(e.parties), "places": len(e.places), "fixed ports": len(e.fixed), "findings": len(e.found)} {
 		t.Logf("%d %s", n, what)
-		if n > 4*maxParties { // two at the most for a place, and two for a fixed port
+		if n > 2*maxPlaces+2*maxFixed { // which have two parties each at the most, here
 			t.Errorf("%d %s are remembered", n, what)
 		}
 	}
-	if grown := int64(heap()) - int64(before); grown > 64<<20 {
+	if grown := int64(heap()) - int64(before); grown > 48<<20 {
 		t.Errorf("it takes %d MiB", grown>>20)
 	} else {
 		t.Logf("%d MiB", grown>>20)
