@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -143,23 +144,30 @@ func (it iterator) open(program *ebpf.Program, over *ebpf.Map, ns *netns.NS) (ou
 	return out, err
 }
 
+// rows is room for what one read of an iterator returns.
+type rows struct {
+	bytes [256 * eventSize]byte
+	event event.Event
+}
+
+// tables has room for those that are read: one is read while another is handed over.
+var tables = sync.Pool{New: func() any { return new(rows) }}
+
 // readEvents reads a row of struct event. An iterator that skipped a million sockets
 // in a row answers EAGAIN (bpf_seq_read) and goes on when asked again.
 func readEvents(r io.Reader, handle Handler, between func() error) error {
-	var (
-		e    event.Event
-		buf  = make([]byte, 256*eventSize)
-		have int
-	)
+	rows := tables.Get().(*rows)
+	defer tables.Put(rows)
+	e, buf, have := &rows.event, rows.bytes[:], 0
 	for {
 		n, err := r.Read(buf[have:])
 		have += n
 		used := 0
 		for ; have-used >= eventSize; used += eventSize {
-			if err := decode(buf[used:have], &e); err != nil {
+			if err := decode(buf[used:have], e); err != nil {
 				return err
 			}
-			handle(&e)
+			handle(e)
 		}
 		have = copy(buf, buf[used:have])
 		switch {

@@ -48,6 +48,7 @@ type Probe struct {
 	hooks    []hook
 	links    []link.Link
 	ring     *ringbuf.Reader
+	waiter   *waiter
 	record   ringbuf.Record
 	event    event.Event // what record says
 	missing  []string
@@ -101,6 +102,9 @@ func open(set Set, options Options) (_ *Probe, err error) {
 	}
 	if p.ring, err = ringbuf.NewReader(p.coll.Maps["events"]); err != nil {
 		return nil, fmt.Errorf("opening the ring buffer: %w", err)
+	}
+	if p.waiter, err = newWaiter(p.coll.Maps["events"]); err != nil {
+		return nil, fmt.Errorf("opening the ring buffer to wait for it: %w", err)
 	}
 	if set == Stable {
 		if err := p.setTick(); err != nil {
@@ -218,7 +222,7 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 		set(vars.OnlyNetns, p.options.NetNS),
 		set(vars.FilterPorts, p.options.Ports != nil),
 		set(vars.TwHandler, handler),
-		set(vars.RingWake, uint64(size/4)),
+		set(vars.RingWake, uint64(size/ringWake)),
 		set(vars.SeesRefusals, features.HaveProgramHelper(ebpf.CGroupSockAddr, asm.FnGetRetval) == nil),
 	)
 	if err == nil && p.options.Ports != nil {
@@ -270,6 +274,10 @@ func (p *Probe) Close() error {
 	errs := []error{p.Detach()}
 	if p.tasks != nil {
 		errs = append(errs, p.tasks.Close())
+	}
+	if p.waiter != nil {
+		errs = append(errs, p.waiter.close())
+		p.waiter = nil
 	}
 	if p.ring != nil {
 		errs = append(errs, p.ring.Close())

@@ -13,7 +13,12 @@ import (
 // what is told meanwhile is left for the next call, so that a storm does not keep the
 // caller from anything else. The event is reused from call to call.
 func (p *Probe) Poll(d time.Duration, handle Handler) error {
-	p.ring.SetDeadline(time.Now().Add(d))
+	if d > 0 {
+		if err := p.waiter.wait(d, p.isFilling); err != nil {
+			return err
+		}
+	}
+	p.ring.SetDeadline(atOnce)
 	first, end := true, 0
 	for {
 		switch err := p.readOne(handle); {
@@ -30,6 +35,15 @@ func (p *Probe) Poll(d time.Duration, handle Handler) error {
 		}
 	}
 }
+
+// atOnce is a deadline that has passed.
+var atOnce = time.Unix(0, 0)
+
+// isFilling says whether the hooks have called for a reader.
+func (p *Probe) isFilling() bool { return p.ring.AvailableBytes() >= p.ring.BufferSize()/ringWake }
+
+// ringWake is the part of the ring at which they do.
+const ringWake = 4
 
 // recordSize is what an event takes in the ring, its header included.
 const recordSize = eventSize + 8

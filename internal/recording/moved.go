@@ -18,7 +18,6 @@ var clockPrefix = []byte(`{"type":"clock",`)
 // moved returns by how much the clock records in lines say that the clock was set, and how
 // many of them there are.
 func moved(lines []byte) (by time.Duration, n uint64) {
-	var d decoder
 	for {
 		// In a string the quotes would be escaped.
 		i := bytes.Index(lines, clockPrefix)
@@ -27,6 +26,7 @@ func moved(lines []byte) (by time.Duration, n uint64) {
 		}
 		lines = lines[i:]
 		end := bytes.IndexByte(lines, '\n') + 1
+		var d decoder // it goes on the heap: not where there is nothing to decode
 		if r, err := d.decode(lines[:end]); err == nil {
 			by += r.Time.Sub(r.Clock.From)
 			n++
