@@ -24,10 +24,10 @@ char __license[] SEC("license") = "Dual MIT/GPL";
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(sock_state, struct sock *sk, int old, int new)
 {
-	if (sk->sk_protocol != IPPROTO_TCP || is_birth(old, new))
-		return 0;
+	/* before anything is left out: what the kernel skips is counted for all */
 	mark_handled(TWIN_STATE, ctx, sk, old << 8 | new);
-	state_changed(sk, old, new);
+	if (sk->sk_protocol == IPPROTO_TCP && !is_birth(old, new))
+		state_changed(sk, old, new);
 	return 0;
 }
 
@@ -36,9 +36,8 @@ int BPF_PROG(sock_state_nested, struct sock *sk, int old, int new)
 {
 	__u32 base;
 
-	if (sk->sk_protocol != IPPROTO_TCP || is_birth(old, new))
-		return 0;
-	if (!was_handled(TWIN_STATE, sk, old << 8 | new, &base))
+	if (!was_handled(TWIN_STATE, sk, old << 8 | new, &base) && sk->sk_protocol == IPPROTO_TCP &&
+	    !is_birth(old, new))
 		state_changed(sk, old, new);
 	drop_marks(TWIN_STATE, base);
 	return 0;

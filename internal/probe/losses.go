@@ -45,25 +45,19 @@ func (p *Probe) NewLosses() (Losses, error) {
 		return Losses{}, fmt.Errorf("reading losses: %w", err)
 	}
 	now := Losses{Ring: slots[0], Map: slots[1]}
-	var err error
-	if now.Recursion, err = p.skipped(); err != nil {
-		return Losses{}, err
-	}
 	last := p.lastSeen
-	if now.Recursion < last.Recursion { // read while a skipped run was being taken over
-		now.Recursion = last.Recursion
+	var err error
+	if now.Recursion, err = p.skipped(last.Recursion); err != nil {
+		return Losses{}, err
 	}
 	p.lastSeen = now
 	return Losses{Ring: now.Ring - last.Ring, Map: now.Map - last.Map, Recursion: now.Recursion - last.Recursion}, nil
 }
 
-// skipped counts the runs that the kernel skipped and no second instance took over.
-func (p *Probe) skipped() (uint64, error) {
-	var rescued [bpfTwinTWINS]uint64
-	if err := p.coll.Variables["rescued"].Get(&rescued); err != nil {
-		return 0, fmt.Errorf("reading losses: %w", err)
-	}
-	var skipped uint64
+// skipped counts the runs that the kernel skipped and no second instance took over: last
+// or more, where that is what it counted before.
+func (p *Probe) skipped(last uint64) (uint64, error) {
+	var missed [bpfTwinTWINS]uint64
 	for _, h := range p.hooks {
 		if h.rescues || h.twin == bpfTwinTWIN_UNMARKED { // no event misses both
 			continue
@@ -72,11 +66,26 @@ func (p *Probe) skipped() (uint64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("reading statistics of %s: %w", h.program, err)
 		}
-		missed := stats.RecursionMisses
-		if h.twin != bpfTwinTWIN_NONE { // never more than missed, but for the moment between two reads
-			missed -= min(missed, rescued[h.twin])
-		}
-		skipped += missed
+		missed[h.twin] += stats.RecursionMisses
 	}
-	return skipped, nil
+	lost, err := p.unrescued(missed)
+	if err == nil && lost > last {
+		awaitRunning() // a run may have been skipped and not yet been taken over
+		lost, err = p.unrescued(missed)
+	}
+	return max(lost, last), err
+}
+
+// unrescued is how many of the runs missed so far were not taken over, by now: more may have
+// been missed since.
+func (p *Probe) unrescued(missed [bpfTwinTWINS]uint64) (lost uint64, err error) {
+	var rescued [bpfTwinTWINS]uint64
+	if err := p.coll.Variables["rescued"].Get(&rescued); err != nil {
+		return 0, fmt.Errorf("reading losses: %w", err)
+	}
+	rescued[bpfTwinTWIN_NONE] = 0
+	for twin, n := range missed {
+		lost += n - min(n, rescued[twin])
+	}
+	return lost, nil
 }

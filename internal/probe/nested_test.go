@@ -24,11 +24,18 @@ func TestTwinsShareTheEvents(t *testing.T) {
 	for range 2 {
 		busy, waiting := testutil.NewNetNS(t), testutil.NewNetNS(t)
 		storm.Go(func() { busy.Do(func() { connectOverAndOver(t, &stop) }) })
+		late := testutil.NewNetNS(t)
 		storm.Go(func() { waiting.Do(func() { timeOutOverAndOver(t, &stop) }) })
+		storm.Go(func() { late.Do(func() { acceptLateOverAndOver(t, &stop) }) })
 	}
 	for events := 0; events < 200_000 && !t.Failed(); {
 		if err := p.Poll(time.Millisecond, func(*event.Event) { events++ }); err != nil {
 			t.Fatal(err)
+		}
+		for range 20 { // at any moment
+			if lost, err := p.NewLosses(); err != nil || lost.Recursion != 0 {
+				t.Errorf("in the middle of it %d events are told as lost, %v", lost.Recursion, err)
+			}
 		}
 	}
 	stop.Store(true)
@@ -105,4 +112,42 @@ func timeOutOverAndOver(t *testing.T, stop *atomic.Bool) {
 			unix.Close(fd)
 		}
 	}
+}
+
+// acceptLateOverAndOver connects to a listener that takes no more at first: the SYNs that
+// timers send again are answered, and the sockets of the listener's end are born in them.
+func acceptLateOverAndOver(t *testing.T, stop *atomic.Bool) {
+	l, at, err := listenAt(0)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer unix.Close(l)
+	for !stop.Load() && !t.Failed() {
+		var clients [500]int
+		for i := range clients {
+			if clients[i], err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+				t.Error(err)
+				return
+			}
+			_ = unix.Connect(clients[i], at)
+			time.Sleep(500 * time.Microsecond)
+		}
+		for until := time.Now().Add(1500 * time.Millisecond); time.Now().Before(until); {
+			if poll := []unix.PollFd{{Fd: int32(l), Events: unix.POLLIN}}; !canAccept(poll) {
+				continue
+			}
+			if a, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC); err == nil {
+				unix.Close(a)
+			}
+		}
+		for _, c := range clients {
+			unix.Close(c)
+		}
+	}
+}
+
+func canAccept(poll []unix.PollFd) bool {
+	n, err := unix.Poll(poll, 10)
+	return err == nil && n > 0
 }
