@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"porttrace/internal/testutil/need"
@@ -59,27 +60,31 @@ func TestDebInChroot(t *testing.T) {
 		t.Errorf("removing the package, without purge, took recordings: %v", err)
 	}
 	in("dpkg", "--purge", "porttrace")
-	said(t, "rmdir", filepath.Join(root, "var/log/private")) // systemd's
 	wantSame(t, before, listing(t, root))
 }
 
-// debian returns the root of a new minimal Debian, as debootstrap made it once for all
-// runs: of the release and from the mirror that apt has here.
+// debootstrapping is had by the test that makes a Debian for all.
+var debootstrapping sync.Mutex
+
+// debian returns the root of a new minimal Debian with systemd, as debootstrap made it once
+// for all runs: of the release and from the mirror that apt has here.
 func debian(t *testing.T) string {
 	t.Helper()
+	debootstrapping.Lock()
+	defer debootstrapping.Unlock()
 	codename, mirror := aptMirror(t)
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cache = filepath.Join(cache, "porttrace")
-	kept := filepath.Join(cache, fmt.Sprintf("debootstrap-%s-%s.tar", codename, runtime.GOARCH))
+	kept := filepath.Join(cache, fmt.Sprintf("debootstrap-systemd-%s-%s.tar", codename, runtime.GOARCH))
 	if _, err := os.Stat(kept); errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(cache, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		root := t.TempDir()
-		cmd := exec.Command("debootstrap", "--variant=minbase", codename, root, mirror)
+		cmd := exec.Command("debootstrap", "--variant=minbase", "--include=systemd,libnss-systemd", codename, root, mirror)
 		cmd.Env = append(os.Environ(), proxy(t)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("debootstrap: %v: %s", err, out)
