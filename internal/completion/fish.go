@@ -42,9 +42,15 @@ func writeFish(b *strings.Builder, p *commandline.Program) {
 			if f.Long != "" {
 				b.WriteString(" -l " + f.Long)
 			}
-			fmt.Fprintf(b, "%s -d %s\n", fishValue(&f), fishQuote(f.Help))
+			fmt.Fprintf(b, "%s -d %s\n", fishValue(&f), fishQuote(brief(f.Help)))
 		}
 	}
+}
+
+// brief is a description's first clause: fish shows it beside each value, too.
+func brief(help string) string {
+	first, _, _ := strings.Cut(help, ";")
+	return first
 }
 
 // fishValue returns the options of complete that say what a flag's value is.
