@@ -129,6 +129,7 @@ func (t *tracer) open() error {
 		t.notice("this kernel does not show %s", what)
 	}
 	t.watchCgroups()
+	probe.Loaded()
 	t.live = live.New(p, live.Options{
 		Clock: t.clock, Owners: t, States: c.States, NetNS: c.NetNS,
 		Losses: t.lost, Corrected: t.corrected, Stepped: t.stepped,

@@ -16,7 +16,7 @@ func (p *Probe) aim(spec *ebpf.CollectionSpec) error {
 	if p.set != Fentry {
 		return nil
 	}
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := kernelTypes().Kernel()
 	if err != nil {
 		return fmt.Errorf("reading the kernel's types: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -187,16 +186,12 @@ func tryHook(set Set, h hook, root string) error {
 	return l.Close()
 }
 
-// compiled is the compiled object, read once.
-var compiled = sync.OnceValues(loadBpf)
-
 // loadOnly loads one program as a set has it, with the maps that it uses.
 func loadOnly(set Set, program string) (*ebpf.Collection, error) {
-	all, err := compiled()
+	spec, err := compiled()
 	if err != nil {
 		return nil, err
 	}
-	spec := all.Copy()
 	p := &Probe{set: set, options: Options{TCP: true, UDP: true, IPv4: true, IPv6: true, BufferSize: os.Getpagesize()}}
 	for _, h := range set.hooks() {
 		if h.program == program {
@@ -212,7 +207,7 @@ func loadOnly(set Set, program string) (*ebpf.Collection, error) {
 		return nil, err
 	}
 	dropUnused(spec, program)
-	return ebpf.NewCollection(spec)
+	return newCollection(spec)
 }
 
 // dropUnused takes out the maps that a program does not use: to make all of them for each

@@ -7,11 +7,15 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // twHandler is the timer function of time-wait mini-sockets
 // (net/ipv4/inet_timewait_sock.c); its address tells their timers from all others.
 const twHandler = "tw_timer_handler"
+
+// twHandlerAddress is its address, which does not change: the list is long.
+var twHandlerAddress = sync.OnceValues(func() (uint64, error) { return symbolAddress(twHandler) })
 
 // symbolAddress looks a kernel function up in /proc/kallsyms. The kernel shows zeros
 // to readers it does not trust (kernel.kptr_restrict).

@@ -94,6 +94,6 @@ func checkBTF() error {
 }
 
 func checkKallsyms() error {
-	_, err := symbolAddress(twHandler)
+	_, err := twHandlerAddress()
 	return err
 }

@@ -119,7 +119,7 @@ func open(set Set, options Options) (_ *Probe, err error) {
 }
 
 func (p *Probe) load() error {
-	spec, err := loadBpf()
+	spec, err := compiled()
 	if err != nil {
 		return fmt.Errorf("reading the compiled hooks: %w", err)
 	}
@@ -128,7 +128,7 @@ func (p *Probe) load() error {
 		return err
 	}
 	for {
-		p.coll, err = ebpf.NewCollection(spec)
+		p.coll, err = newCollection(spec)
 		if err == nil {
 			return nil
 		}
@@ -189,7 +189,7 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 	handler := uint64(0)
 	if p.set == Stable && p.options.TCP {
 		var err error
-		if handler, err = symbolAddress(twHandler); err != nil {
+		if handler, err = twHandlerAddress(); err != nil {
 			return err
 		}
 	}

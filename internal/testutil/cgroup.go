@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"porttrace/internal/cgroup"
 	"porttrace/internal/testutil/need"
@@ -37,11 +40,22 @@ func NewCgroup(t testing.TB, name string) Cgroup {
 		t.Fatalf("making a cgroup: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(os.Remove(dir), done()); err != nil {
+		if err := errors.Join(remove(dir), done()); err != nil {
 			t.Errorf("removing a cgroup: %v", err)
 		}
 	})
 	return Cgroup{"/" + filepath.Base(dir), dir}
+}
+
+// remove removes an empty cgroup. From Linux 6.19 on a process that has ended, and was waited
+// for, still is in its cgroup for a moment (cgroup_task_dead).
+func remove(dir string) error {
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		err := os.Remove(dir)
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(until) {
+			return err
+		}
+	}
 }
 
 // Below makes a cgroup in this one, and those between, as long as the test lives.
@@ -59,7 +73,7 @@ func (c Cgroup) Below(t testing.TB, path string) Cgroup {
 			t.Fatalf("making a cgroup: %v", err)
 		}
 		t.Cleanup(func() {
-			if err := os.Remove(dir); err != nil {
+			if err := remove(dir); err != nil {
 				t.Errorf("removing a cgroup: %v", err)
 			}
 		})
