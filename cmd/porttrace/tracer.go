@@ -63,6 +63,11 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 	if t.file != nil {
 		defer func() { err = joinNew(err, t.file.Close()) }()
 	}
+	defer func() {
+		if t.gone != nil {
+			t.gone.Close()
+		}
+	}()
 	if err := t.open(); err != nil {
 		if t.file != nil {
 			err = joinNew(err, t.file.Discard()) // it would be empty
@@ -70,9 +75,6 @@ func runTrace(ctx context.Context, renew <-chan struct{}, e *env, config traceCo
 		return err
 	}
 	defer func() { err = joinNew(err, t.probe.Close()) }()
-	if t.gone != nil {
-		defer t.gone.Close()
-	}
 	sinks := t.sinks()
 	if err := t.confine(); err != nil {
 		if t.file != nil {
@@ -119,6 +121,7 @@ func (t *tracer) open() error {
 		ports := c.Ports.Bitmap()
 		options.Ports = &ports
 	}
+	t.watchCgroups() // from the first event on, and nobody reads the ring while it is loaded
 	p, err := probe.Open(options)
 	if err != nil {
 		return err
@@ -128,7 +131,6 @@ func (t *tracer) open() error {
 	for _, what := range p.Missing() {
 		t.notice("this kernel does not show %s", what)
 	}
-	t.watchCgroups()
 	probe.Loaded()
 	t.live = live.New(p, live.Options{
 		Clock: t.clock, Owners: t, States: c.States, NetNS: c.NetNS,

@@ -111,10 +111,10 @@ func open(set Set, options Options) (_ *Probe, err error) {
 			return nil, err
 		}
 	}
+	p.tasks, p.unwatched = loadTaskWatch() // first: from then on the ring fills
 	if err := p.attach(); err != nil {
 		return nil, err
 	}
-	p.tasks, p.unwatched = loadTaskWatch()
 	return p, nil
 }
 

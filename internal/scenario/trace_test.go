@@ -90,6 +90,14 @@ func attach(t *testing.T, options probe.Options) *trace {
 	if options.Hooks == "" {
 		options.Hooks = testutil.Hooks(t)
 	}
+	owners := owner.NewResolver()
+	t.Cleanup(func() { owners.Close() })
+	gone, err := probe.WatchCgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { gone.Close() })
+	owners.AskGone(gone.Path)
 	p, err := probe.Open(options)
 	if err != nil {
 		t.Fatalf("opening the probe: %v", err)
@@ -99,14 +107,6 @@ func attach(t *testing.T, options probe.Options) *trace {
 			t.Errorf("closing the probe: %v", err)
 		}
 	})
-	owners := owner.NewResolver()
-	t.Cleanup(func() { owners.Close() })
-	gone, err := probe.WatchCgroups()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { gone.Close() })
-	owners.AskGone(gone.Path)
 	tr := &trace{t, &tracer{probe: p, clock: ktime.NewClock(), ranges: pool.NewRanges(), done: make(chan error, 1)}}
 	src := live.New(p, live.Options{
 		Clock: tr.clock, Owners: owners, States: options.States, NetNS: options.NetNS,
