@@ -47,6 +47,33 @@ func (h hook) aim(program *ebpf.ProgramSpec, kernel *btf.Spec) error {
 	return nil
 }
 
+// dropAbsent takes the optional hooks out that this kernel has no tracepoint for: BTF has
+// a type for each that it has.
+func (p *Probe) dropAbsent(spec *ebpf.CollectionSpec) error {
+	kernel, err := kernelTypes().Kernel()
+	if err != nil {
+		return fmt.Errorf("reading the kernel's types: %w", err)
+	}
+	var present []hook
+	for _, h := range p.hooks {
+		var tracepoint *btf.Typedef
+		if h.optional {
+			err = kernel.TypeByName("btf_trace_"+spec.Programs[h.program].AttachTo, &tracepoint)
+		}
+		switch {
+		case !h.optional || err == nil:
+			present = append(present, h)
+		case errors.Is(err, btf.ErrNotFound):
+			p.missing = append(p.missing, h.what)
+			delete(spec.Programs, h.program)
+		default:
+			return fmt.Errorf("looking for %s: %w", h.what, err)
+		}
+	}
+	p.hooks = present
+	return nil
+}
+
 // hasCookies says whether tracing programs may ask for socket cookies (5.12).
 var hasCookies = sync.OnceValues(tryCookies)
 

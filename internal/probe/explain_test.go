@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -51,37 +50,5 @@ func TestExplainARefusal(t *testing.T) {
 		if got := explain(wrapped); got == nil || got.Error() != want {
 			t.Errorf("%v: got %v, want %s", err, got, want)
 		}
-	}
-}
-
-func TestOptionalHooksAreDroppedOneByOneAndSaid(t *testing.T) {
-	p, s := &Probe{options: Options{TCP: true, UDP: true}}, spec(t)
-	p.choose(s)
-	var optional []string
-	for _, h := range stableHooks {
-		if h.optional {
-			optional = append(optional, h.what)
-		}
-	}
-	table := slices.Clone(stableHooks)
-	for _, cause := range []error{errors.New("no memory"), unix.EPERM} {
-		if p.dropOptional(s, cause) {
-			t.Errorf("a hook was dropped because of %v", cause)
-		}
-	}
-	drops := 0
-	for p.dropOptional(s, fmt.Errorf("program: %w", ebpf.ErrNotSupported)) {
-		drops++
-	}
-	if !slices.Equal(p.Missing(), optional) || drops != len(optional) || len(p.hooks) != len(stableHooks)-drops {
-		t.Errorf("dropped %v, want %v", p.Missing(), optional)
-	}
-	for _, h := range p.hooks {
-		if h.optional || s.Programs[h.program] == nil {
-			t.Errorf("%s: optional %t, still loaded %t", h.program, h.optional, s.Programs[h.program] != nil)
-		}
-	}
-	if !slices.Equal(table, stableHooks) {
-		t.Error("the table itself was changed")
 	}
 }

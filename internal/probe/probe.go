@@ -6,7 +6,6 @@ package probe
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -124,18 +123,13 @@ func (p *Probe) load() error {
 		return fmt.Errorf("reading the compiled hooks: %w", err)
 	}
 	p.choose(spec)
-	if err := errors.Join(p.aim(spec), p.configure(spec)); err != nil {
+	if err := errors.Join(p.dropAbsent(spec), p.aim(spec), p.configure(spec)); err != nil {
 		return err
 	}
-	for {
-		p.coll, err = newCollection(spec)
-		if err == nil {
-			return nil
-		}
-		if !p.dropOptional(spec, err) {
-			return fmt.Errorf("loading the hooks: %w", explain(err))
-		}
+	if p.coll, err = newCollection(spec); err != nil {
+		return fmt.Errorf("loading the hooks: %w", explain(err))
 	}
+	return nil
 }
 
 // choose keeps the programs that these options need.
@@ -163,22 +157,6 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) {
 		}
 	}
 	delete(spec.Maps, goneCgroups) // a watch has its own
-}
-
-// dropOptional takes an optional hook out that this kernel has no tracepoint for.
-func (p *Probe) dropOptional(spec *ebpf.CollectionSpec, cause error) bool {
-	if !errors.Is(cause, ebpf.ErrNotSupported) && !errors.Is(cause, os.ErrNotExist) {
-		return false
-	}
-	for i, h := range p.hooks {
-		if h.optional {
-			p.hooks = append(p.hooks[:i], p.hooks[i+1:]...)
-			p.missing = append(p.missing, h.what)
-			delete(spec.Programs, h.program)
-			return true
-		}
-	}
-	return false
 }
 
 func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
