@@ -13,8 +13,9 @@ import (
 	"porttrace/internal/testutil"
 )
 
-// mayStep is set where the machine's clock is nobody else's: in guests of internal/vm.
-const mayStep = "PORTTRACE_TEST_MAY_SET_CLOCK"
+// ownMachine is set where the machine is nobody else's: in guests of internal/vm. Its clock
+// may be set, and it may be suspended.
+const ownMachine = "PORTTRACE_TEST_OWN_MACHINE"
 
 // A clock that is set moves what records say, and no duration: forward and back, for holds
 // that are in the middle of it. The clock is one that only the tracer sees, or the
@@ -29,7 +30,7 @@ func TestClockSteps(t *testing.T) {
 			})
 		}, func(by time.Duration) { ahead.Add(int64(by)) })
 	})
-	if os.Getenv(mayStep) != "1" { // only guests say so: a host's clock is not ours
+	if os.Getenv(ownMachine) != "1" { // only guests say so: a host's clock is not ours
 		return
 	}
 	t.Run("the machine's", func(t *testing.T) {
