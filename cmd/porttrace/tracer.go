@@ -121,7 +121,7 @@ func (t *tracer) open() error {
 		ports := c.Ports.Bitmap()
 		options.Ports = &ports
 	}
-	t.watchCgroups() // from the first event on, and nobody reads the ring while it is loaded
+	unwatched := t.watchCgroups() // before the first event, and nobody reads the ring meanwhile
 	p, err := probe.Open(options)
 	if err != nil {
 		return err
@@ -130,6 +130,9 @@ func (t *tracer) open() error {
 	t.notice("%s", chosen(p))
 	for _, what := range p.Missing() {
 		t.notice("this kernel does not show %s", what)
+	}
+	if unwatched != nil {
+		t.notice("cgroups that are removed at once will have no path: %s", oneLine(unwatched.Error()))
 	}
 	probe.Loaded()
 	t.live = live.New(p, live.Options{
@@ -145,14 +148,14 @@ func (t *tracer) open() error {
 }
 
 // watchCgroups is for owners whose cgroup is gone before their event is read.
-func (t *tracer) watchCgroups() {
+func (t *tracer) watchCgroups() error {
 	gone, err := probe.WatchCgroups()
 	if err != nil {
-		t.notice("cgroups that are removed at once will have no path: %s", oneLine(err.Error()))
-		return
+		return err
 	}
 	t.gone = gone
 	t.owners.AskGone(gone.Path)
+	return nil
 }
 
 // chosen says which hooks are at work, and why not the others.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"porttrace/internal/privilege"
 	"porttrace/internal/testutil"
 	"porttrace/internal/testutil/need"
 )
@@ -50,8 +51,8 @@ func bootDebian(t *testing.T, root string, unshare ...string) *machine {
 	defer folder.Close()
 	args := append([]string{"--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc"}, unshare...)
 	cmd := exec.Command("unshare", append(args, "sh", "-euc", boot, "sh", root)...)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var console bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &console, &console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(folder.Fd()), Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -61,7 +62,7 @@ func bootDebian(t *testing.T, root string, unshare ...string) *machine {
 		_ = cmd.Wait()
 		removeBelow(t, group.Dir)
 		if t.Failed() {
-			t.Logf("its console:\n%s", &said)
+			t.Logf("its console:\n%s", &console)
 		}
 	})
 	m := &machine{t: t, root: root}
@@ -203,7 +204,8 @@ func checkService(t *testing.T, m *machine) {
 	if uid := m.status("Uid"); strings.HasPrefix(uid, "0 ") {
 		t.Errorf("it runs as %s", uid)
 	}
-	for field, want := range map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0000000000280004"} {
+	kept := fmt.Sprintf("%016x", uint64(privilege.For(privilege.Looking)))
+	for field, want := range map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": kept} {
 		if got := m.status(field); got != want {
 			t.Errorf("its %s is %s, want %s", field, got, want)
 		}

@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -54,24 +55,20 @@ func (p *Probe) dropAbsent(spec *ebpf.CollectionSpec) error {
 	if err != nil {
 		return fmt.Errorf("reading the kernel's types: %w", err)
 	}
-	var present []hook
-	for _, h := range p.hooks {
-		var tracepoint *btf.Typedef
-		if h.optional {
-			err = kernel.TypeByName("btf_trace_"+spec.Programs[h.program].AttachTo, &tracepoint)
+	p.hooks = slices.DeleteFunc(p.hooks, func(h hook) bool {
+		if !h.optional || hasTracepoint(kernel, spec.Programs[h.program].AttachTo) {
+			return false
 		}
-		switch {
-		case !h.optional || err == nil:
-			present = append(present, h)
-		case errors.Is(err, btf.ErrNotFound):
-			p.missing = append(p.missing, h.what)
-			delete(spec.Programs, h.program)
-		default:
-			return fmt.Errorf("looking for %s: %w", h.what, err)
-		}
-	}
-	p.hooks = present
+		p.missing = append(p.missing, h.what)
+		delete(spec.Programs, h.program)
+		return true
+	})
 	return nil
+}
+
+func hasTracepoint(kernel *btf.Spec, name string) bool {
+	var of *btf.Typedef
+	return !errors.Is(kernel.TypeByName("btf_trace_"+name, &of), btf.ErrNotFound)
 }
 
 // hasCookies says whether tracing programs may ask for socket cookies (5.12).

@@ -144,21 +144,21 @@ func (it iterator) open(program *ebpf.Program, over *ebpf.Map, ns *netns.NS) (ou
 	return out, err
 }
 
-// rows is room for what one read of an iterator returns.
-type rows struct {
+// batch is room for what one read of an iterator returns.
+type batch struct {
 	bytes [256 * eventSize]byte
 	event event.Event
 }
 
-// tables has room for those that are read: one is read while another is handed over.
-var tables = sync.Pool{New: func() any { return new(rows) }}
+// batches are several, as a table may be read while another one's entries are handed over.
+var batches = sync.Pool{New: func() any { return new(batch) }}
 
 // readEvents reads a row of struct event. An iterator that skipped a million sockets
 // in a row answers EAGAIN (bpf_seq_read) and goes on when asked again.
 func readEvents(r io.Reader, handle Handler, between func() error) error {
-	rows := tables.Get().(*rows)
-	defer tables.Put(rows)
-	e, buf, have := &rows.event, rows.bytes[:], 0
+	b := batches.Get().(*batch)
+	defer batches.Put(b)
+	e, buf, have := &b.event, b.bytes[:], 0
 	for {
 		n, err := r.Read(buf[have:])
 		have += n

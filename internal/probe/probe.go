@@ -123,7 +123,10 @@ func (p *Probe) load() error {
 		return fmt.Errorf("reading the compiled hooks: %w", err)
 	}
 	p.choose(spec)
-	if err := errors.Join(p.dropAbsent(spec), p.aim(spec), p.configure(spec)); err != nil {
+	if err := p.dropAbsent(spec); err != nil {
+		return err
+	}
+	if err := errors.Join(p.aim(spec), p.configure(spec)); err != nil {
 		return err
 	}
 	if p.coll, err = newCollection(spec); err != nil {
