@@ -24,8 +24,8 @@ type expected struct {
 	spent  []event.State // in these there was time, in no other
 }
 
-func bySrc(src netip.AddrPort) func(*told) bool {
-	return func(r *told) bool { return r.Port == src.Port() && r.Src == src.Addr() }
+func bySubject(c *subject) func(*told) bool {
+	return func(r *told) bool { return r.Proto == c.proto && r.Port == c.src.Port() && r.Src == c.src.Addr() }
 }
 
 func byDst(dst netip.AddrPort) func(*told) bool {
@@ -35,7 +35,7 @@ func byDst(dst netip.AddrPort) func(*told) bool {
 // checkAssigned checks that a socket's port was told once, when it was taken and by us.
 func (r *rig) checkAssigned(c *subject, path event.Path) told {
 	r.t.Helper()
-	got := r.one("assign", lifetime.Assign, bySrc(c.src))
+	got := r.one("assign", lifetime.Assign, bySubject(c))
 	if got.Path != path || !isOwn(got.Owner) {
 		r.t.Errorf("port %d: path %q by %+v, want %q and this process", got.Port, got.Path, got.Owner, path)
 	}
@@ -63,7 +63,7 @@ func (r *rig) checkEnds(conns []*subject, gone ktime.Wall, want expected) []told
 	ends := make([]told, len(conns))
 	for i, c := range conns {
 		assigned := r.checkAssigned(c, want.path)
-		ends[i] = r.one("release", lifetime.Release, bySrc(c.src))
+		ends[i] = r.one("release", lifetime.Release, bySubject(c))
 		got := &ends[i]
 		if got.ID != assigned.ID || got.Owner != assigned.Owner {
 			r.t.Errorf("port %d: assigned as hold %d of %+v, released as %d of %+v",

@@ -82,7 +82,7 @@ func (r *rig) checkTaken(c *subject) {
 	if err := other.bind(c.src); err == nil {
 		r.t.Fatalf("port %d is free and should be held", c.src.Port())
 	}
-	if n := len(r.tr.all(r.in(lifetime.Release, bySrc(c.src)))); n != 0 {
+	if n := len(r.tr.all(r.in(lifetime.Release, bySubject(c)))); n != 0 {
 		r.t.Fatalf("port %d is told as released, and yet it is held\n%s", c.src.Port(), r.dump())
 	}
 }
@@ -157,7 +157,7 @@ func TestReleaseExplicitReused(t *testing.T) {
 			before := r.now()
 			next.mustConnect(r.at)
 			after := r.now()
-			got := r.one("release", lifetime.Release, bySrc(c.src))
+			got := r.one("release", lifetime.Release, bySubject(c))
 			r.checkEndedAt(&got, before, after)
 			if got.Reason != event.TimeWaitReused {
 				t.Fatalf("port %d: reason %q, want %q", got.Port, got.Reason, event.TimeWaitReused)

@@ -124,7 +124,7 @@ func TestHeldTimeWaitAtEnd(t *testing.T) {
 	tr.stop()
 	held := r.wait(crowd, "held at the end", lifetime.HeldAtEnd)
 	for _, c := range conns {
-		got := r.one("held", lifetime.HeldAtEnd, bySrc(c.src))
+		got := r.one("held", lifetime.HeldAtEnd, bySubject(c))
 		if got.Hold.State != event.TimeWait {
 			t.Errorf("port %d of %d is held in %s, want %s", got.Port, len(held), got.Hold.State, event.TimeWait)
 		}

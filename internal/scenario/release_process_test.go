@@ -152,7 +152,7 @@ func TestReleaseInherited(t *testing.T) {
 	}
 	await(t, "established without us", func() bool { return len(r.table(conns)) == crowd })
 	for _, c := range conns {
-		if n := len(r.tr.all(r.in(lifetime.Release, bySrc(c.src)))); n != 0 {
+		if n := len(r.tr.all(r.in(lifetime.Release, bySubject(c)))); n != 0 {
 			t.Fatalf("port %d is released while a child has it", c.src.Port())
 		}
 		c.ended = r.now()

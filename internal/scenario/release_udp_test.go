@@ -42,7 +42,7 @@ func (r *rig) takeUDP(take func(c *subject, to netip.AddrPort)) []*subject {
 	r.receiver()
 	socks := make([]*subject, crowd)
 	for i := range socks {
-		c := &subject{sock: udpSock(r.t, r.ns, r.addr), dst: r.at}
+		c := &subject{sock: udpSock(r.t, r.ns, r.addr), proto: event.UDP, dst: r.at}
 		socks[i] = r.took(c, func() { take(c, r.at) })
 	}
 	return socks

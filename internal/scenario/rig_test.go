@@ -75,9 +75,10 @@ func (r *rig) now() ktime.Wall { return r.clock.Wall(ktime.Now()) }
 // subject is a socket under test and, once accepted, the server's end of it.
 type subject struct {
 	*sock
-	peer *sock
-	src  netip.AddrPort
-	dst  netip.AddrPort
+	peer  *sock
+	proto event.Proto
+	src   netip.AddrPort
+	dst   netip.AddrPort
 
 	called, returned ktime.Wall    // around the call that took the port
 	ended            ktime.Wall    // before the call that ends it
@@ -87,7 +88,7 @@ type subject struct {
 // client is a TCP socket that is not connected yet.
 func (r *rig) client() *subject {
 	r.t.Helper()
-	return &subject{sock: tcpSock(r.t, r.ns, r.addr), dst: r.at}
+	return &subject{sock: tcpSock(r.t, r.ns, r.addr), proto: event.TCP, dst: r.at}
 }
 
 // took notes the port that call gave the socket.
@@ -136,18 +137,6 @@ func (r *rig) connectAll(conns []*subject) []*subject {
 	return conns
 }
 
-// state returns what the kernel's table says of a local address, and whether it is
-// there at all.
-func (r *rig) state(src netip.AddrPort) (event.State, bool) {
-	r.t.Helper()
-	for _, e := range r.ns.Table(r.t) {
-		if e.Src == src {
-			return e.State, true
-		}
-	}
-	return 0, false
-}
-
 // await waits until the kernel's table has every connection in a state.
 func (r *rig) await(conns []*subject, state event.State) {
 	r.t.Helper()
@@ -162,17 +151,22 @@ func (r *rig) await(conns []*subject, state event.State) {
 	})
 }
 
-// table returns the lines of the kernel's table that are these connections'.
+// table returns the lines of the kernel's tables that are these connections': TCP and UDP
+// may have the same port.
 func (r *rig) table(conns []*subject) []testutil.Entry {
 	r.t.Helper()
 	began := r.now()
-	ours := map[netip.AddrPort]bool{}
+	type key struct {
+		proto event.Proto
+		src   netip.AddrPort
+	}
+	ours := map[key]bool{}
 	for _, c := range conns {
-		ours[c.src] = true
+		ours[key{c.proto, c.src}] = true
 	}
 	var lines []testutil.Entry
 	for _, e := range r.ns.Table(r.t) {
-		if ours[e.Src] {
+		if ours[key{e.Proto, e.Src}] {
 			lines = append(lines, e)
 			r.last[e.Src] = began
 		}
