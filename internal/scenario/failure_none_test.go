@@ -94,11 +94,11 @@ func failureNone(t *testing.T, tr *trace) {
 // flush makes sure that all before it is recorded: by a hold that comes after.
 func (r *rig) flush() {
 	r.t.Helper()
+	began := r.tr.now()
 	s := tcpSock(r.t, r.ns, r.addr)
 	s.mustBind(netip.AddrPortFrom(r.addr, 0))
-	port := s.local().Port()
 	s.close()
-	r.one("the last release", lifetime.Release, byPort(port), byPath(event.Bind))
+	r.one("the last release", lifetime.Release, byProto(event.TCP), since(began))
 }
 
 // Raw sockets have a protocol and no port, and what they keep in its place is none.

@@ -33,8 +33,9 @@ func explicitWorkload(p *site) (explicit []want, clients []conn) {
 // mark connects once: when its hold is recorded, so is all that was before it.
 func (tr *trace) mark(p *site) want {
 	tr.t.Helper()
+	began := tr.now()
 	c := connectBlocking(p)
-	tr.one("the mark", in(p.ns, lifetime.Assign, byPath(event.Connect), byPort(c.local().Port())))
+	tr.one("the mark", in(p.ns, lifetime.Assign, byPath(event.Connect), byPort(c.local().Port()), since(began)))
 	return wantOf(c, event.Connect, event.Established)
 }
 

@@ -101,7 +101,7 @@ func TestReleaseKilled(t *testing.T) {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		isUDP := func(got *told) bool { return got.Proto == event.UDP }
+		isUDP := byProto(event.UDP)
 		r.wait(crowd, "UDP releases", lifetime.Release, isUDP, byReason(event.Closed))
 		r.wait(crowd, "bound releases", lifetime.Release, byPath(event.Bind), byReason(event.Closed))
 		r.wait(2*crowd, "releases", lifetime.Release)

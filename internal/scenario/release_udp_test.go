@@ -127,7 +127,7 @@ func TestReleaseUDPDisconnected(t *testing.T) {
 func (r *rig) checkTwoHolds(socks []*subject, second map[uint16]bool, path, next event.Path) {
 	r.t.Helper()
 	r.flush()
-	isUDP := func(got *told) bool { return got.Proto == event.UDP }
+	isUDP := byProto(event.UDP)
 	told := []int{len(r.tr.all(r.in(lifetime.Assign, isUDP))), len(r.tr.all(r.in(lifetime.Release, isUDP)))}
 	if told[0] != 2*crowd || told[1] != 2*crowd {
 		r.t.Fatalf("%d assigns and %d releases, want %d each\n%s", told[0], told[1], 2*crowd, r.dump())

@@ -193,9 +193,22 @@ func byPort(port uint16) func(*told) bool {
 	return func(r *told) bool { return r.Port == port }
 }
 
+func byProto(proto event.Proto) func(*told) bool {
+	return func(r *told) bool { return r.Proto == proto }
+}
+
+// since picks the holds that were taken after a time of trace.now: an earlier one may have
+// had the same port.
+func since(t ktime.Wall) func(*told) bool {
+	return func(r *told) bool { return r.Assigned >= t }
+}
+
 func byPath(path event.Path) func(*told) bool {
 	return func(r *told) bool { return r.Path == path }
 }
+
+// now is the trace's clock, which its records have their times from.
+func (tr *trace) now() ktime.Wall { return tr.clock.Wall(ktime.Now()) }
 
 // wait waits until n records are picked, and fails the test if that takes too long or
 // if there are more.
