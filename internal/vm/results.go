@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,9 +212,25 @@ func leaves(order []string, found map[string]*test) []test {
 	return tests
 }
 
+// most is how many lines of a long text are shown.
+const most = 40
+
 // tail is the end of a long text.
 func tail(text string) string {
-	const most = 40
-	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n"), "\n")
+	lines := linesOf(text)
 	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}
+
+// ends are both ends of a long text: a failed test says first what was wrong, and may then
+// list all it saw.
+func ends(text string) string {
+	lines := linesOf(text)
+	if left := len(lines) - most; left > 0 {
+		lines = slices.Concat(lines[:most/2], []string{fmt.Sprintf("[%d lines left out]", left)}, lines[len(lines)-most/2:])
+	}
+	return strings.Join(lines, "\n")
+}
+
+func linesOf(text string) []string {
+	return strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n"), "\n")
 }

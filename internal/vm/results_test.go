@@ -52,6 +52,18 @@ func TestReadConsole(t *testing.T) {
 	}
 }
 
+// A failed test says what was wrong before it lists all it saw.
+func TestLongFailuresKeepBothEnds(t *testing.T) {
+	const wrong = "bad_test.go:7: one is not two\n"
+	var out bytes.Buffer
+	printMatrix(&out, readConsole(t, strings.Replace(console, wrong, wrong+strings.Repeat("        seen\n", 100)+"        the last\n", 1)))
+	for _, want := range []string{wrong, "\n    [64 lines left out]\n", "        the last\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
 // Whatever ends a guest early must not look like success.
 func TestDeadGuestsFail(t *testing.T) {
 	whole := strings.Replace(console, "\x16--- FAIL", "\x16--- PASS", 1)

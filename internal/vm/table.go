@@ -92,7 +92,7 @@ func printFailures(w io.Writer, r *result) {
 	head := fmt.Sprintf("%v %s", r.guest, r.name)
 	for _, t := range r.tests {
 		if t.verdict == "fail" {
-			fmt.Fprintf(w, "\nFAILED on %s: %s\n%s\n", head, t.name, indent(tail(t.output)))
+			fmt.Fprintf(w, "\nFAILED on %s: %s\n%s\n", head, t.name, indent(ends(t.output)))
 		}
 	}
 	if len(r.trouble) > 0 {
