@@ -49,16 +49,16 @@ const hostPIDNS = 0xeffffffc
 // lost says at once what was lost and what to do about it.
 func (t *tracer) lost(l probe.Losses) {
 	if l.Ring > 0 {
-		t.notice("lost %d events: the ring buffer was full (try --buffer-size %dM)", l.Ring, min(4*max(t.config.BufferSize, probe.DefaultBufferSize), flagvalue.MaxSize)>>20)
+		t.notice("lost %s: the ring buffer was full (try --buffer-size %dM)", terminal.Count(l.Ring, "event"), min(4*max(t.config.BufferSize, probe.DefaultBufferSize), flagvalue.MaxSize)>>20)
 	}
 	if l.CPU > 0 { // that there are some was said when it began
 		t.thrift.lost += l.CPU
 	}
 	if l.Map > 0 {
-		t.notice("lost %d events: the kernel had no room to remember a socket (more than --max-holds %d?)", l.Map, t.config.MaxHolds)
+		t.notice("lost %s: the kernel had no room to remember a socket (more than --max-holds %d?)", terminal.Count(l.Map, "event"), t.config.MaxHolds)
 	}
 	if l.Recursion > 0 {
-		t.notice("lost %d events: the kernel skipped hooks that interrupted themselves", l.Recursion)
+		t.notice("lost %s: the kernel skipped hooks that interrupted themselves", terminal.Count(l.Recursion, "event"))
 	}
 }
 
@@ -79,13 +79,13 @@ func (t *tracer) stepped(s ktime.Step) {
 func (t *tracer) corrected(c lifetime.Corrections, why live.Explanation) {
 	switch {
 	case why.Known:
-		t.notice("put right: %d holds", c.Count)
+		t.notice("put right: %s", terminal.Count(c.Count, "hold"))
 		return
 	case len(why.Hidden) > 0:
-		t.notice("lost %d events, and put right as many holds: this kernel hides from tracing what happens while %s runs", c.Count-c.Expected, probe.Names(why.Hidden))
+		t.notice("lost %s, and put right as many holds: this kernel hides from tracing what happens while %s runs", terminal.Count(c.Count-c.Expected, "event"), probe.Names(why.Hidden))
 		return
 	}
-	t.notice("%d holds were not as the hooks had told, though nothing was lost: this is a bug of porttrace, please report it", c.Count-c.Expected)
+	t.notice("%s not as the hooks had told, though nothing was lost: this is a bug of porttrace, please report it", was(c.Count-c.Expected, "hold"))
 	for i := range c.Details {
 		d := &c.Details[i]
 		what := "held, and not told"
@@ -104,21 +104,30 @@ func (t *tracer) sumUp() {
 	if n == nil {
 		return
 	}
-	text := fmt.Sprintf("%d held before, %d assigned, %d released, %d still held, %d failures", n.BeforeStart, n.Assigned, n.Released, n.Held, n.Failures)
+	text := fmt.Sprintf("%d held before, %d assigned, %d released, %d still held, %s",
+		n.BeforeStart, n.Assigned, n.Released, n.Held, terminal.Count(n.Failures, "failure"))
 	switch {
 	case n.Lost > 0:
-		text += fmt.Sprintf(", %d events LOST: the recording is incomplete", n.Lost)
+		text += fmt.Sprintf(", %s LOST: the recording is incomplete", terminal.Count(n.Lost, "event"))
 		if n.Reconciled > 0 {
-			text += fmt.Sprintf(", %d holds put right", n.Reconciled)
+			text += fmt.Sprintf(", %s put right", terminal.Count(n.Reconciled, "hold"))
 		}
 	case n.Discrepancies > 0:
-		text += fmt.Sprintf(", nothing counted as lost and yet %d holds were MISSED: the recording is incomplete", n.Discrepancies)
+		text += fmt.Sprintf(", nothing counted as lost and yet %s MISSED: the recording is incomplete", was(n.Discrepancies, "hold"))
 	case !n.Complete:
 		text += ", incomplete"
 	default:
 		text += ", nothing lost"
 	}
 	t.notice("%s", text)
+}
+
+// was is a count of what happened to as many.
+func was(n uint64, what string) string {
+	if n == 1 {
+		return terminal.Count(n, what) + " was"
+	}
+	return terminal.Count(n, what) + " were"
 }
 
 func (t *tracer) writeStats() {

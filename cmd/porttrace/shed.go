@@ -70,7 +70,7 @@ func (t *tracer) shed(now ktime.Time, emit func(*lifetime.Record)) error {
 	if level == budget.Full {
 		lost := ""
 		if b.lost > 0 {
-			lost = fmt.Sprintf("; %d events LOST to it", b.lost)
+			lost = fmt.Sprintf("; %s LOST to it", terminal.Count(b.lost, "event"))
 		}
 		t.notice("within --max-cpu %d again: nothing is left out any more, after %s%s", b.Percent(), terminal.Duration(lasted), lost)
 		b.told, b.lost = budget.Full, 0

@@ -9,6 +9,7 @@ import (
 	"porttrace/internal/event"
 	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
+	"porttrace/internal/terminal"
 )
 
 // Recording is what is known of one recording, and of what it lacks.
@@ -152,18 +153,18 @@ func (r *Recording) Shortcomings() []string {
 		say("begins with part %d: the parts before are missing", r.FirstPart)
 	}
 	if r.Missing > 0 {
-		say("%s in between missing", plural(uint64(r.Missing), "part"))
+		say("%s in between missing", terminal.Count(uint64(r.Missing), "part"))
 	}
 	if r.Lost > 0 {
-		say("lost %s (%s)", plural(r.Lost, "event"), r.places())
+		say("lost %s (%s)", terminal.Count(r.Lost, "event"), r.places())
 	}
 	if end := r.End; end != nil && end.Discrepancies > 0 {
-		say("missed %s though nothing was lost", plural(end.Discrepancies, "hold"))
+		say("missed %s though nothing was lost", terminal.Count(end.Discrepancies, "hold"))
 	} else if end != nil && !end.Complete && r.Lost == 0 {
 		say("the tracer says that it is not complete")
 	}
 	if r.Vanished > 0 {
-		say("the end of %s was not seen: when they ended is approximate", plural(r.Vanished, "hold"))
+		say("the end of %s was not seen: when they ended is approximate", terminal.Count(r.Vanished, "hold"))
 	}
 	for _, name := range r.Torn {
 		whose := ""

@@ -105,7 +105,7 @@ func (t *text) header() {
 		span = fmt.Sprintf("%s to %s %s (%s)", t.at(t.From).Format(time.DateTime), t.when(t.To, toSecond),
 			t.at(t.To).Format("MST"), terminal.Duration(t.To.Sub(t.From)))
 	}
-	t.printf("%s\n%s, from %s\n", t.paint(bold, "Ports of "+strings.Join(names, ", ")), span, plural(uint64(len(t.Files())), "file"))
+	t.printf("%s\n%s, from %s\n", t.paint(bold, "Ports of "+strings.Join(names, ", ")), span, terminal.Count(uint64(len(t.Files())), "file"))
 	once := once{}
 	for i := range t.Recordings {
 		if r := &t.Recordings[i]; r.Started {
@@ -186,13 +186,6 @@ func orUnknown(s string) string {
 		return "unknown"
 	}
 	return terminal.EscapeText(s)
-}
-
-func plural(n uint64, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.FormatUint(n, 10) + " " + what
 }
 
 // seconds writes port-seconds, the fewer the finer.

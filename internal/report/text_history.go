@@ -24,7 +24,7 @@ func (t *text) histories() {
 		t.history(&t.Ports[i])
 	}
 	if t.HistoryLeft > 0 {
-		t.printf("\n  %d holds more do not fit into memory: narrow the ports or the time\n", t.HistoryLeft)
+		t.printf("\n  no room in memory for %s more: narrow the ports or the time\n", terminal.Count(t.HistoryLeft, "hold"))
 	}
 }
 
@@ -35,7 +35,7 @@ func (t *text) history(p *PortHistory) {
 	}
 	t.WriteByte('\n')
 	t.printf("%s, %s, netns %d%s: %s, busy for %s\n", t.paint(bold, "Port "+portName(p)), p.Proto, p.NetNS, where,
-		plural(uint64(len(p.Chapters)), "hold"), terminal.Duration(p.busy()))
+		terminal.Count(uint64(len(p.Chapters)), "hold"), terminal.Duration(p.busy()))
 	g := newGrid("<FROM", "<TO", "HELD", "<OWNER", "<RUNS IN", "<SOURCE", "<DESTINATION", "<PATH", "<STATES AND END")
 	gaps := gaps{t: t, g: g, at: -1}
 	for i := range p.Chapters {

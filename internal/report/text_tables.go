@@ -41,7 +41,7 @@ func top[K comparable](t *text, title string, table *Table[K], titles []string, 
 	}
 	if table.Hidden > 0 {
 		cells := make([]string, 1+len(titles))
-		cells[1] = plural(table.Hidden, "other")
+		cells[1] = terminal.Count(table.Hidden, "other")
 		g.add(append(cells, t.figures(&table.Others.Tally)...)...)
 	}
 	g.write(&t.Builder)

@@ -120,7 +120,7 @@ func appendNamespaces(b []byte, sorted []PortAnswer) []byte {
 			b = append(b, ", none held now\n"...)
 			continue
 		}
-		b = fmt.Appendf(b, ", %d held now (%d holds: ", s.ports, s.holds)
+		b = fmt.Appendf(b, ", %d held now (%s: ", s.ports, Count(uint64(s.holds), "hold"))
 		b = append(appendOwners(b, TopOwners(s.owners)), ")\n"...)
 	}
 	return b

@@ -163,3 +163,11 @@ func FuzzHostileText(f *testing.F) {
 	}
 	f.Fuzz(checkHostile)
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range []string{"0 failures", "1 failure", "2 failures"} {
+		if got := Count(uint64(n), "failure"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

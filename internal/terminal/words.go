@@ -3,6 +3,7 @@ package terminal
 import (
 	"math"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"porttrace/internal/lifetime"
@@ -31,6 +32,14 @@ func Addr(a netip.Addr) string { return string(appendAddr(nil, a)) }
 
 // AddrPort returns the address and port, "-" for none.
 func AddrPort(a netip.AddrPort) string { return string(appendAddrPort(nil, a)) }
+
+// Count returns the number and what it is of, of which there may be one: "1 event".
+func Count(n uint64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.FormatUint(n, 10) + " " + what
+}
 
 // Columns returns how many columns of a terminal text takes that EscapeText made or that is
 // our own.
