@@ -25,6 +25,9 @@ func attempts(folder string) []attempt {
 	add("a signal to another", func() error { return unix.Kill(os.Getppid(), 0) })
 	add("a signal to another's thread", func() error { return unix.Tgkill(os.Getppid(), os.Getppid(), 0) })
 
+	add("having a file signal another", call(unix.SYS_FCNTL, 0, unix.F_SETOWN, uintptr(os.Getppid())))
+	add("having it send another signal", call(unix.SYS_FCNTL, 0, unix.F_SETSIG, uintptr(unix.SIGTERM)))
+
 	for what, flags := range map[string]int{
 		"writing": os.O_WRONLY, "reading and writing": os.O_RDWR, "cutting": os.O_TRUNC,
 		"appending": os.O_WRONLY | os.O_APPEND,

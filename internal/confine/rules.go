@@ -23,7 +23,7 @@ func forAll() rules {
 	return rules{refused: []seccomp.SyscallGroup{
 		never(programs, processes, signals, network, machine, mounts, files),
 		{Action: seccomp.ActionErrno, NamesWithCondtions: join(
-			threadsOnly(), signalsToItself(), bindOnly(), networkNamespacesOnly(),
+			threadsOnly(), signalsToItself(), ownFlags(), bindOnly(), networkNamespacesOnly(),
 			loadedPrograms(), terminalSizes(), newFilesOnly(),
 		)},
 		// whose arguments no filter sees, and whose callers know what to do without
@@ -132,6 +132,13 @@ func threadsOnly() []seccomp.NameWithConditions {
 func signalsToItself() []seccomp.NameWithConditions {
 	self := uint64(os.Getpid())
 	return []seccomp.NameWithConditions{only("kill", 0, self), only("tgkill", 0, self), only("prlimit64", 0, 0)}
+}
+
+// ownFlags leaves of fcntl what concerns a descriptor alone: a file can be told to signal any
+// process of the same user (F_SETOWN, F_SETSIG).
+func ownFlags() []seccomp.NameWithConditions {
+	return []seccomp.NameWithConditions{only("fcntl", 1,
+		unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC)}
 }
 
 // bindOnly leaves a socket that can be bound and no more, by which is asked whether a
