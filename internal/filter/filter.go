@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"porttrace/internal/flagvalue"
+	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
 )
 
@@ -39,12 +40,15 @@ func (f *Filter) IsEmpty() bool {
 // assignment comes then, with the time it had. It is not safe for concurrent use.
 type Stage struct {
 	filter Filter
-	shown  map[uint64]bool // by Hold.ID, of live holds
+	shown  map[uint64]bool       // by Hold.ID, of live holds
+	found  map[uint64]ktime.Wall // when the tracer found those it had missed, by Hold.ID, of live ones not shown
 	totals lifetime.EndInfo
 }
 
 // NewStage returns a stage for one trace.
-func NewStage(f Filter) *Stage { return &Stage{filter: f, shown: map[uint64]bool{}} }
+func NewStage(f Filter) *Stage {
+	return &Stage{filter: f, shown: map[uint64]bool{}, found: map[uint64]ktime.Wall{}}
+}
 
 // Apply hands the record to next if it matches, and completes an End record with the
 // totals of what was shown.
@@ -66,10 +70,19 @@ func (s *Stage) Apply(r *lifetime.Record, next func(*lifetime.Record)) {
 
 func (s *Stage) hold(r *lifetime.Record, next func(*lifetime.Record)) {
 	if !s.shown[r.Hold.ID] {
-		if !s.filter.matches(r.Hold) {
+		if r.Type == lifetime.Assign && r.Hold.Assigned == 0 {
+			s.found[r.Hold.ID] = r.Time
+		}
+		matches := s.filter.matches(r.Hold)
+		if matches {
+			s.show(r, next)
+		}
+		if matches || r.Type == lifetime.Release {
+			delete(s.found, r.Hold.ID)
+		}
+		if !matches {
 			return
 		}
-		s.show(r, next)
 	}
 	if r.Type == lifetime.Release {
 		s.totals.Released++
@@ -85,14 +98,20 @@ func (s *Stage) show(r *lifetime.Record, next func(*lifetime.Record)) {
 	s.shown[r.Hold.ID] = true
 	first := *r
 	first.Reason = 0
-	if r.Hold.Assigned == 0 {
+	found, missed := s.found[r.Hold.ID]
+	switch {
+	case missed:
+		first.Time = found
+	case r.Hold.Assigned != 0:
+		first.Time = r.Hold.Assigned
+	default:
 		s.totals.BeforeStart++
 		first.Type = lifetime.HeldAtStart
-	} else {
-		s.totals.Assigned++
-		first.Type = lifetime.Assign
-		first.Time = r.Hold.Assigned
+		next(&first)
+		return
 	}
+	s.totals.Assigned++
+	first.Type = lifetime.Assign
 	next(&first)
 }
 

@@ -61,6 +61,39 @@ func TestHoldIsShownFromWhenItMatches(t *testing.T) {
 	}
 }
 
+// What the tracer had missed and found later was not there before the start, though nobody
+// knows when it was assigned.
+func TestHoldThatWasFound(t *testing.T) {
+	for name, known := range map[string]bool{"matches at once": true, "matches later": false} {
+		s, v := NewStage(toServer()), &viewer{}
+		h := sample()
+		h.Assigned = 0
+		if !known {
+			noDst(&h)
+		}
+		s.Apply(&lifetime.Record{Type: lifetime.Assign, Time: 5, Hold: &h}, v.next)
+		h.Dst = sample().Dst
+		s.Apply(&lifetime.Record{Type: lifetime.Release, Time: 8, Hold: &h, Reason: event.Closed}, v.next)
+		s.Apply(&lifetime.Record{Type: lifetime.End, Time: 9, End: &lifetime.EndInfo{}}, v.next)
+		if want := []lifetime.Type{lifetime.Assign, lifetime.Release, lifetime.End}; !slices.Equal(v.types(), want) {
+			t.Fatalf("%s: got %v, want %v", name, v.types(), want)
+		}
+		if a, end := v.records[0], v.records[2].End; a.Time != 5 || end.Assigned != 1 || end.BeforeStart != 0 || len(s.found) != 0 {
+			t.Errorf("%s: found at %d, %+v in the end, %d left", name, a.Time, *end, len(s.found))
+		}
+	}
+	s := NewStage(toServer())
+	h := sample()
+	h.Assigned = 0
+	noDst(&h)
+	for _, typ := range []lifetime.Type{lifetime.Assign, lifetime.Release} {
+		s.Apply(&lifetime.Record{Type: typ, Hold: &h}, func(r *lifetime.Record) { t.Errorf("%v is shown", r.Type) })
+	}
+	if len(s.found) != 0 {
+		t.Error("what never matched is remembered when it is over")
+	}
+}
+
 func TestHoldThatMatchesAtItsEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
 		assigned ktime.Wall
