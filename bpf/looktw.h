@@ -76,6 +76,7 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 	if (!is_due(h->cookie))
 		return;
 	s->tw.tw = (__u64)tw;
+	s->tw.slept = slept_before(now);
 	h->born = now;
 	h->since = now;
 	h->search = ~0ULL;
@@ -107,7 +108,7 @@ static __always_inline void settle_tw(struct tw_life *life, struct inet_timewait
 
 	if (exact)
 		return; /* tw_scheduled() sees it */
-	since = unseen_tw_since(&life->hold, tw, now);
+	since = unseen_tw_since(life, tw, now);
 	if (!since)
 		return;
 	enter(&life->hold, STATE_TIME_WAIT, since);

@@ -124,6 +124,7 @@ struct tw_life {
 	__u32 shared;   /* the full socket keeps the port too, and releases it */
 	__u32 amiss;    /* the number of the audit that found it gone */
 	__u32 pad;
+	__u64 slept;    /* ns the machine had been suspended when it began: boottime - monotonic */
 };
 
 /* Per time-wait mini-socket of a traced socket. tw_start inserts, leaving() fills in

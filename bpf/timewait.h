@@ -36,34 +36,46 @@ static __always_inline __u8 read_substate(struct inet_timewait_sock *tw)
 }
 
 /* Since 6.14 a mini-socket with TCP timestamps remembers when it entered TIME_WAIT. */
-static __always_inline __s64 stamped_tw_since(struct inet_timewait_sock *tw, __u64 now)
+static __always_inline bool is_stamped(struct inet_timewait_sock *tw)
 {
 	struct inet_timewait_sock___since_6_14 *new = (void *)tw;
-	__u32 age_ms;
 
-	if (!bpf_core_field_exists(new->tw_entry_stamp) ||
-	    !BPF_CORE_READ((struct tcp_timewait_sock *)tw, tw_ts_recent_stamp))
-		return 0;
-	age_ms = (__u32)(bpf_ktime_get_ns() / 1000000) - BPF_CORE_READ(new, tw_entry_stamp);
-	return now - age_ms * 1000000ULL;
+	return bpf_core_field_exists(new->tw_entry_stamp) &&
+	       BPF_CORE_READ((struct tcp_timewait_sock *)tw, tw_ts_recent_stamp);
+}
+
+/* For how long it has been in TIME_WAIT, without the time that the machine was suspended. */
+static __always_inline __s64 tw_age(struct inet_timewait_sock *tw, __u64 monotonic)
+{
+	struct inet_timewait_sock___since_6_14 *new = (void *)tw;
+	__s64 left;
+
+	if (is_stamped(tw))
+		return ((__u32)(monotonic / 1000000) - BPF_CORE_READ(new, tw_entry_stamp)) * 1000000ULL;
+	left = BPF_CORE_READ(tw, tw_timer.expires) - bpf_jiffies64();
+	return TCP_TIMEWAIT_LEN_NS - left * (__s64)tick_ns;
+}
+
+static __always_inline __u64 slept_before(__u64 now)
+{
+	return now - bpf_ktime_get_ns();
 }
 
 /* A FIN moves the mini-socket from FIN_WAIT2 to TIME_WAIT and its timer to 60 s from
  * then; where the new expiry falls in the same slot of the timer wheel no tracepoint
  * fires (__mod_timer), but the mini-socket or its timer remembers: the former to a
- * millisecond, the latter to a jiffy, and only since the last FIN. */
-static __always_inline __u64 unseen_tw_since(const struct hold *h, struct inet_timewait_sock *tw,
-					     __u64 now)
+ * millisecond, the latter to a jiffy, and only since the last FIN. That it is the same
+ * slot means that little time had passed: the machine slept after it, if at all. */
+static __always_inline __u64 unseen_tw_since(const struct tw_life *life,
+					     struct inet_timewait_sock *tw, __u64 now)
 {
-	__s64 left, since;
+	const struct hold *h = &life->hold;
+	__u64 monotonic = bpf_ktime_get_ns();
+	__s64 since;
 
 	if (h->state != STATE_FIN_WAIT2 || read_substate(tw) != STATE_TIME_WAIT)
 		return 0;
-	since = stamped_tw_since(tw, now);
-	if (!since) {
-		left = BPF_CORE_READ(tw, tw_timer.expires) - bpf_jiffies64();
-		since = now - TCP_TIMEWAIT_LEN_NS + left * (__s64)tick_ns;
-	}
+	since = monotonic + life->slept - tw_age(tw, monotonic);
 	if (since > (__s64)now)
 		since = now;
 	if (since < (__s64)h->since)
@@ -170,6 +182,7 @@ static __always_inline int tw_started(struct timer_list *timer)
 		life->tw = (__u64)tw;
 		life->hold.state = read_substate(tw);
 		life->hold.since = now;
+		life->slept = slept_before(now);
 	}
 	return 0;
 }
@@ -201,10 +214,10 @@ static __always_inline int tw_cancelled(void *ctx, struct timer_list *timer)
 	}
 	if (bpf_map_delete_elem(&time_waits, &key))
 		return 0;
-	since = unseen_tw_since(&c->life.hold, tw, now);
+	since = unseen_tw_since(&c->life, tw, now);
 	c->since = since;
 	/* the timer is still FIN_WAIT2's: it is this FIN that restarts it */
-	if (since && !stamped_tw_since(tw, now) && since <= c->life.hold.since + 2 * tick_ns)
+	if (since && !is_stamped(tw) && since <= c->life.hold.since + 2 * tick_ns)
 		c->since = now;
 	if (c->life.shared) {
 		leave_to_socket(&c->life, since, now);
@@ -232,7 +245,7 @@ static __always_inline int tw_expired(struct timer_list *timer)
 	if (!life) {
 		if (was_cancelled(c, tw, &key, now)) { /* is_expiring() was wrong: tw_cancelled reported it */
 			c->tw = 0;
-			since = unseen_tw_since(&c->life.hold, tw, now);
+			since = unseen_tw_since(&c->life, tw, now);
 			emit_tw(KIND_EXPIRE, end_reason(&c->life.hold, since), now, &c->life.hold, since);
 		}
 		return 0;
@@ -246,7 +259,7 @@ static __always_inline int tw_expired(struct timer_list *timer)
 	}
 	if (bpf_map_delete_elem(&time_waits, &key))
 		return 0;
-	since = unseen_tw_since(&c->life.hold, tw, now);
+	since = unseen_tw_since(&c->life, tw, now);
 	if (c->life.shared) {
 		leave_to_socket(&c->life, since, now);
 		return 0;

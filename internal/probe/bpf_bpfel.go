@@ -180,6 +180,7 @@ type bpfTwLife struct {
 	Shared  uint32
 	Amiss   uint32
 	Pad     uint32
+	Slept   uint64
 }
 
 type bpfTwin uint32
