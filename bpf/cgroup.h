@@ -4,17 +4,17 @@
 
 #include "maps.h"
 
-/* path is the kernel's, made for this tracepoint (TRACE_CGROUP_PATH). Hierarchies number
- * their cgroups each by itself: only the default one counts. */
+/* path is the kernel's, made for this tracepoint (TRACE_CGROUP_PATH). The default
+ * hierarchy is number 0. */
 static __always_inline void keep_path(struct cgroup *cgrp, const char *path)
 {
-	__u64 id = cgrp->kn->id;
+	struct cgroup_key key = { .id = cgrp->kn->id, .hierarchy = cgrp->root->hierarchy_id };
 	struct cgroup_path *kept;
 
-	if (cgrp->root->hierarchy_id)
+	if (key.hierarchy && key.hierarchy != version1)
 		return;
-	bpf_map_update_elem(&gone_cgroups, &id, &no_path, BPF_ANY);
-	kept = bpf_map_lookup_elem(&gone_cgroups, &id);
+	bpf_map_update_elem(&gone_cgroups, &key, &no_path, BPF_ANY);
+	kept = bpf_map_lookup_elem(&gone_cgroups, &key);
 	if (kept)
 		bpf_probe_read_kernel_str(kept->path, sizeof(kept->path), path);
 }

@@ -69,6 +69,7 @@ enum loss_place {
 /* Who made the kernel assign the port. pid 0: unknown. */
 struct owner {
 	__u64 cgroup;              /* id in the default hierarchy */
+	__u64 cgroup1;             /* id in the hierarchy of version 1 that is asked, 0: none is */
 	__u32 pid, tid, uid;
 	__u32 started;             /* the process, in clock ticks of 10 ms since boot */
 	__u8 comm[16];
@@ -102,5 +103,5 @@ struct event {
 	__u8 kind, reason;
 };
 
-_Static_assert(sizeof(struct hold) == 208, "struct hold has holes");
-_Static_assert(sizeof(struct event) == 224, "struct event has holes");
+_Static_assert(sizeof(struct hold) == 216, "struct hold has holes");
+_Static_assert(sizeof(struct event) == 232, "struct event has holes");

@@ -261,7 +261,12 @@ struct cgroup {
 	struct cgroup_root *root;
 };
 
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
 struct css_set {
+	struct cgroup_subsys_state *subsys[16]; /* by enum cgroup_subsys_id */
 	struct cgroup *dfl_cgrp;
 };
 

@@ -15,6 +15,8 @@ const volatile __u64 ports[1024];  /* one bit a port */
 const volatile __u32 only_netns;   /* inode; 0: all */
 const volatile __u64 tw_handler;   /* address of tw_timer_handler() */
 const volatile __u64 ring_wake;    /* wake the reader past so many bytes */
+const volatile __u32 version1;     /* the hierarchy of cgroup v1 that is asked; 0: none */
+const volatile __u32 version1_subsys; /* its enum cgroup_subsys_id */
 const volatile bool sees_refusals; /* cgroup hooks may call bpf_get_retval() (6.1) */
 const volatile bool exact;         /* the fentry set is at work: nothing is left to looks */
 const volatile bool by_address;    /* this kernel gives tracing programs no socket cookies */
@@ -258,7 +260,14 @@ struct {
 	__type(value, struct switches);
 } switched_tasks SEC(".maps");
 
-/* Paths of cgroups that were removed, by id, written by cgroup_gone; Go reads it for owners
+/* Each hierarchy numbers its cgroups by itself. */
+struct cgroup_key {
+	__u64 id;
+	__u32 hierarchy;
+	__u32 pad;
+};
+
+/* Paths of cgroups that were removed, written by cgroup_gone; Go reads it for owners
  * whose cgroup is gone when their event is read. Full: the oldest goes. */
 struct cgroup_path {
 	__u8 path[512]; /* a longer one is cut, and then not taken */
@@ -267,7 +276,7 @@ struct cgroup_path {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 11);
-	__type(key, __u64);
+	__type(key, struct cgroup_key);
 	__type(value, struct cgroup_path);
 } gone_cgroups SEC(".maps");
 

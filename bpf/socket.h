@@ -209,6 +209,13 @@ static __noinline void read_owner_at(struct owner *owner, struct task_struct *ta
 	bpf_core_read(&at, sizeof(at), &task->group_leader);
 	bpf_core_read(&started, sizeof(started), &((struct task_struct *)at)->start_boottime);
 	owner->started = started / CLOCK_TICK;
+	if (!version1)
+		return;
+	bpf_core_read(&at, sizeof(at), &task->cgroups);
+	bpf_core_read(&at, sizeof(at), &((struct css_set *)at)->subsys[version1_subsys]);
+	bpf_core_read(&at, sizeof(at), &((struct cgroup_subsys_state *)at)->cgroup);
+	bpf_core_read(&at, sizeof(at), &((struct cgroup *)at)->kn);
+	bpf_core_read(&owner->cgroup1, sizeof(owner->cgroup1), &((struct kernfs_node *)at)->id);
 }
 
 static __always_inline void read_owner(struct owner *owner, struct task_struct *task)
@@ -218,6 +225,8 @@ static __always_inline void read_owner(struct owner *owner, struct task_struct *
 	owner->tid = task->pid;
 	owner->uid = task->cred->uid.val;
 	owner->started = task->group_leader->start_boottime / CLOCK_TICK;
+	if (version1)
+		owner->cgroup1 = task->cgroups->subsys[version1_subsys]->cgroup->kn->id;
 	bpf_probe_read_kernel(owner->comm, sizeof(owner->comm), &task->comm);
 }
 

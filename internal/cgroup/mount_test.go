@@ -49,7 +49,7 @@ func TestFindMounts(t *testing.T) {
 		"torn lines":     {"31 24\n31 24 0:27 / - cgroup2\n - cgroup2 x y\n\n", nil},
 		"similar name":   {"31 24 0:27 / /x rw - cgroup2fs x rw\n", nil},
 	} {
-		got, err := findMounts(strings.NewReader(tc.mountinfo))
+		got, err := version2.findMounts(strings.NewReader(tc.mountinfo))
 		if err != nil || !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, %v, want %q", name, got, err, tc.want)
 		}
@@ -61,7 +61,7 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { return 0, errors.New("torn cable") }
 
 func TestMountinfoThatCannotBeRead(t *testing.T) {
-	_, err := findMounts(broken{})
+	_, err := version2.findMounts(broken{})
 	if err == nil || err.Error() != "looking for cgroup v2: torn cable" {
 		t.Errorf("got %v", err)
 	}
@@ -71,7 +71,7 @@ func FuzzFindMounts(f *testing.F) {
 	f.Add("31 24 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
 	f.Add(`31 24 0:27 / /a\040b rw - cgroup2 `)
 	f.Fuzz(func(t *testing.T, mountinfo string) {
-		places, err := findMounts(strings.NewReader(mountinfo))
+		places, err := version2.findMounts(strings.NewReader(mountinfo))
 		if len(places) > strings.Count(mountinfo, "cgroup2") || err != nil && places != nil {
 			t.Errorf("places %q with error %v", places, err)
 		}

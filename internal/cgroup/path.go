@@ -17,23 +17,25 @@ func handle(id uint64) unix.FileHandle {
 	return unix.NewFileHandle(fileidKernfs, binary.NativeEndian.AppendUint64(nil, id))
 }
 
-// Paths finds the path of a cgroup by its id (bpf_get_current_cgroup_id, the inode of
-// its directory). It is safe for concurrent use.
+// Paths finds the path of a cgroup of one hierarchy by its id (bpf_get_current_cgroup_id,
+// the inode of its directory). It is safe for concurrent use.
 type Paths struct {
 	root  *os.File
 	above string // where the root is mounted; "" for a private mount
 }
 
-// OpenPaths returns a Paths on the whole hierarchy, mounted or not (see OpenRoot).
-func OpenPaths() (*Paths, error) {
-	root, err := openRoot()
+// OpenPaths returns a Paths on the whole hierarchy of version 2, mounted or not (see OpenRoot).
+func OpenPaths() (*Paths, error) { return version2.openPaths() }
+
+func (h hierarchy) openPaths() (*Paths, error) {
+	root, err := h.openRoot()
 	if err != nil {
 		return nil, err
 	}
 	above, err := os.Readlink(selfPath(root))
 	if err != nil {
 		root.Close()
-		return nil, fmt.Errorf("opening the cgroup v2 hierarchy: %w", err)
+		return nil, fmt.Errorf("opening the %s hierarchy: %w", h.name(), err)
 	}
 	return &Paths{root, strings.TrimSuffix(above, "/")}, nil
 }

@@ -37,6 +37,7 @@ type Owner struct {
 	PID, TID, UID uint32
 	Started       uint32 // the process, in clock ticks of 10 ms since boot, which come round in 497 days
 	Cgroup        uint64 // id in the default hierarchy
+	Cgroup1       uint64 // id in the hierarchy of cgroup v1 that is asked (cgroup.FindVersion1), 0: none is
 	Comm          Comm
 }
 

@@ -123,7 +123,7 @@ func TestNamesComeLater(t *testing.T) {
 	root := t.TempDir()
 	r := &Resolver{names: names{root: root}}
 	path := "/system.slice/docker-" + id + ".scope"
-	r.paths.put(5, path)
+	r.paths.put(cgroupID{id: 5}, path)
 	o := self(t)
 	o.Cgroup = 5
 	if got := r.Describe(o).Place.Value(); got.ContainerName != "" || got.Container != id {

@@ -5,7 +5,7 @@ package owner
 
 import (
 	"bytes"
-	"os"
+	"errors"
 	"time"
 
 	"porttrace/internal/cgroup"
@@ -19,17 +19,28 @@ import (
 // not safe for concurrent use. What it remembers is bounded, however many processes,
 // cgroups and namespaces come and go.
 type Resolver struct {
-	cgroups  *cgroup.Paths                          // nil: unknown
-	gone     func(id uint64) (path string, ok bool) // nil: nobody knows
-	version1 bool                                   // the host has hierarchies of cgroup v1
+	cgroups  *cgroup.Paths // of version 2; nil: unknown
+	cgroups1 *cgroup.Paths // of version1; nil: unknown
+	version1 uint32        // the hierarchy of cgroup v1 that owners have ids of, 0: none
+	gone     gonePaths     // nil: nobody knows
 	onlooker onlooker
 	names    names
 	users    users
 	netns    netns.Names
 
 	owners cache[event.Owner, known] // without thread ids
-	paths  cache[uint64, string]     // of cgroups by id, "" unknown
+	paths  cache[cgroupID, string]   // "" unknown
 	places cache[string, place]      // by path
+}
+
+// gonePaths knows the paths of cgroups that are gone, by their ids in a hierarchy, of which
+// 0 is version 2.
+type gonePaths = func(hierarchy uint32, id uint64) (path string, ok bool)
+
+// cgroupID is a cgroup of a hierarchy.
+type cgroupID struct {
+	hierarchy uint32
+	id        uint64
 }
 
 // known is what was found out of an owner.
@@ -59,22 +70,28 @@ func NewResolver() *Resolver {
 	if paths, err := cgroup.OpenPaths(); err == nil {
 		r.cgroups = paths
 	}
-	if own, err := os.ReadFile("/proc/self/cgroup"); err == nil {
-		r.version1 = bytes.Count(own, []byte("\n")) > bytes.Count(own, []byte("0::"))
+	if v, ok, err := cgroup.FindVersion1(); err == nil && ok {
+		r.version1 = v.Number
+		if paths, err := v.OpenPaths(); err == nil {
+			r.cgroups1 = paths
+		}
 	}
 	return r
 }
 
 // AskGone lets the resolver ask for the paths of cgroups that it finds gone: those that are
 // removed right after the process in them has had its port.
-func (r *Resolver) AskGone(path func(id uint64) (string, bool)) { r.gone = path }
+func (r *Resolver) AskGone(path gonePaths) { r.gone = path }
 
 // Close frees what the resolver holds open.
 func (r *Resolver) Close() error {
-	if r.cgroups == nil {
-		return nil
+	var err error
+	for _, paths := range []*cgroup.Paths{r.cgroups, r.cgroups1} {
+		if paths != nil {
+			err = errors.Join(err, paths.Close())
+		}
 	}
-	return r.cgroups.Close()
+	return err
 }
 
 // Describe implements lifetime.Owners. The cgroup is the one at the time the port was
@@ -104,9 +121,9 @@ func (r *Resolver) Describe(o event.Owner) lifetime.Owner {
 
 // meet finds out what there is to know of an owner, and whether there was time for all.
 func (r *Resolver) meet(o event.Owner) (k known, looked bool) {
-	path := r.path(o.Cgroup)
-	seen, looked := r.onlooker.look(o, path == "" || r.version1 && telling(placeOf(path)) == 0)
-	if seen.cgroup != "" {
+	path := r.path(o)
+	seen, looked := r.onlooker.look(o, path == "" || r.version1 != 0 && placeOf(path).Container == "")
+	if path == "" || telling(seen.cgroup) > telling(path) {
 		path = seen.cgroup
 	}
 	k.Owner = lifetime.Owner{
@@ -119,18 +136,31 @@ func (r *Resolver) meet(o event.Owner) (k known, looked bool) {
 	return k, looked
 }
 
-// path finds a cgroup's path in the default hierarchy, "" if nobody knows it.
-func (r *Resolver) path(id uint64) string {
+// path finds the path of an owner's cgroup, "" if nobody knows it: in version 2, or in version
+// 1 where that tells more.
+func (r *Resolver) path(o event.Owner) string {
+	path := r.pathIn(r.cgroups, cgroupID{0, o.Cgroup})
+	if o.Cgroup1 == 0 {
+		return path
+	}
+	other := r.pathIn(r.cgroups1, cgroupID{r.version1, o.Cgroup1})
+	if path == "/" || telling(other) > telling(path) { // where version 1 is used "/" says nothing
+		return other
+	}
+	return path
+}
+
+func (r *Resolver) pathIn(paths *cgroup.Paths, id cgroupID) string {
 	if path, ok := r.paths.get(id); ok {
 		return path
 	}
 	var path string
 	var ok bool
-	if r.cgroups != nil {
-		path, ok = r.cgroups.Path(id)
+	if paths != nil {
+		path, ok = paths.Path(id.id)
 	}
 	if !ok && r.gone != nil {
-		path, _ = r.gone(id)
+		path, _ = r.gone(id.hierarchy, id.id)
 	}
 	r.paths.put(id, path)
 	return path

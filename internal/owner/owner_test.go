@@ -40,7 +40,7 @@ func TestDescribe(t *testing.T) {
 	r := &Resolver{}
 	defer r.Close()
 	path := "/docker/" + id
-	r.paths.put(77, path)
+	r.paths.put(cgroupID{id: 77}, path)
 	o := self(t)
 	o.Cgroup = 77
 	exe, err := os.Executable()
@@ -124,7 +124,7 @@ func TestOwnerSurvives(t *testing.T) {
 // A million processes, each in a namespace and with a name of its own, sixteen to a cgroup.
 func TestMillionProcesses(t *testing.T) {
 	r := &Resolver{names: names{root: "/nonexistent"}, users: users{root: "/nonexistent"}}
-	r.AskGone(func(id uint64) (string, bool) {
+	r.AskGone(func(_ uint32, id uint64) (string, bool) {
 		return fmt.Sprintf("/kubepods/burstable/pod%s/%064x", uid, id), true
 	})
 	heap := func() uint64 {
@@ -209,7 +209,7 @@ func BenchmarkDescribe(b *testing.B) {
 	for what, started := range map[string]uint32{"gone": me.Started - 1, "read": me.Started} {
 		b.Run(what, func(b *testing.B) {
 			var r Resolver
-			r.paths.put(7, "/system.slice/x.service")
+			r.paths.put(cgroupID{id: 7}, "/system.slice/x.service")
 			o := me
 			o.Started, o.Cgroup = started, 7
 			b.ReportAllocs()
@@ -231,5 +231,33 @@ func write(t *testing.T, root, path, text string) {
 	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Both versions of cgroups tell where a process was: what tells more is taken, and the root,
+// where a runtime of version 1 leaves everybody, is no place where version 1 is unknown.
+func TestPathOfBothVersions(t *testing.T) {
+	docker, unit := "/docker/"+id, "/system.slice/containerd.service"
+	for _, tc := range []struct{ two, one, want string }{
+		{"/", docker, docker},
+		{unit, docker, docker},
+		{"/user.slice/user-5.slice/user@5.service/app.slice/a.service", "/user.slice/user-5.slice/user@5.service", "/user.slice/user-5.slice/user@5.service/app.slice/a.service"},
+		{"/kubepods.slice/kubepods-pod1.slice", "/", "/kubepods.slice/kubepods-pod1.slice"},
+		{"/", "/batch", "/batch"},
+		{"/", "/", "/"},
+		{"/", "", ""},
+		{"", docker, docker},
+		{"", "", ""},
+		{unit, "", unit},
+	} {
+		r := &Resolver{version1: 4}
+		r.paths.put(cgroupID{0, 7}, tc.two)
+		r.paths.put(cgroupID{4, 7}, tc.one)
+		if got := r.path(event.Owner{Cgroup: 7, Cgroup1: 7}); got != tc.want {
+			t.Errorf("of %q and %q in version 1: %q, want %q", tc.two, tc.one, got, tc.want)
+		}
+		if got := r.path(event.Owner{Cgroup: 7}); got != tc.two {
+			t.Errorf("version 1 is not asked: %q, want %q", got, tc.two)
+		}
 	}
 }

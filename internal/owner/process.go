@@ -142,7 +142,7 @@ func bestCgroup(text string) string {
 			continue
 		}
 		path = strings.TrimSuffix(path, " (deleted)")
-		n := 4 * telling(placeOf(path))
+		n := 4 * telling(path)
 		switch hierarchy {
 		case "":
 			n += 2
@@ -157,7 +157,8 @@ func bestCgroup(text string) string {
 }
 
 // telling says how much a path tells.
-func telling(p lifetime.Place) int {
+func telling(path string) int {
+	p := placeOf(path)
 	switch {
 	case p.Container != "":
 		return 3

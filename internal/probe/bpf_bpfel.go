@@ -22,6 +22,13 @@ type bpfCancelled struct {
 	Life  bpfTwLife
 }
 
+type bpfCgroupKey struct {
+	_         structs.HostLayout
+	Id        uint64
+	Hierarchy uint32
+	Pad       uint32
+}
+
 type bpfCgroupPath struct {
 	_    structs.HostLayout
 	Path [512]uint8
@@ -116,6 +123,7 @@ type bpfListener struct {
 type bpfOwner struct {
 	_       structs.HostLayout
 	Cgroup  uint64
+	Cgroup1 uint64
 	Pid     uint32
 	Tid     uint32
 	Uid     uint32
@@ -126,7 +134,7 @@ type bpfOwner struct {
 type bpfScratch struct {
 	_     structs.HostLayout
 	Event bpfEvent
-	Life  [31]uint64
+	Life  [32]uint64
 	Tw    bpfTwLife
 }
 
@@ -280,6 +288,8 @@ const (
 	bpfVarTickNs            = "tick_ns"
 	bpfVarTwHandler         = "tw_handler"
 	bpfVarTwins             = "twins"
+	bpfVarVersion1          = "version1"
+	bpfVarVersion1Subsys    = "version1_subsys"
 	bpfVarWantExplicit      = "want_explicit"
 	bpfVarWantIpv4          = "want_ipv4"
 	bpfVarWantIpv6          = "want_ipv6"
@@ -408,29 +418,31 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	AuditNumber  *ebpf.VariableSpec `ebpf:"audit_number"`
-	ByAddress    *ebpf.VariableSpec `ebpf:"by_address"`
-	ClockBoot    *ebpf.VariableSpec `ebpf:"clock_boot"`
-	ClockJiffies *ebpf.VariableSpec `ebpf:"clock_jiffies"`
-	Exact        *ebpf.VariableSpec `ebpf:"exact"`
-	FilterPorts  *ebpf.VariableSpec `ebpf:"filter_ports"`
-	LookMode     *ebpf.VariableSpec `ebpf:"look_mode"`
-	Losses       *ebpf.VariableSpec `ebpf:"losses"`
-	OnlyNetns    *ebpf.VariableSpec `ebpf:"only_netns"`
-	Ports        *ebpf.VariableSpec `ebpf:"ports"`
-	Rescued      *ebpf.VariableSpec `ebpf:"rescued"`
-	RingWake     *ebpf.VariableSpec `ebpf:"ring_wake"`
-	SeesRefusals *ebpf.VariableSpec `ebpf:"sees_refusals"`
-	Suspects     *ebpf.VariableSpec `ebpf:"suspects"`
-	TickNs       *ebpf.VariableSpec `ebpf:"tick_ns"`
-	TwHandler    *ebpf.VariableSpec `ebpf:"tw_handler"`
-	Twins        *ebpf.VariableSpec `ebpf:"twins"`
-	WantExplicit *ebpf.VariableSpec `ebpf:"want_explicit"`
-	WantIpv4     *ebpf.VariableSpec `ebpf:"want_ipv4"`
-	WantIpv6     *ebpf.VariableSpec `ebpf:"want_ipv6"`
-	WantStates   *ebpf.VariableSpec `ebpf:"want_states"`
-	WantTcp      *ebpf.VariableSpec `ebpf:"want_tcp"`
-	WantUdp      *ebpf.VariableSpec `ebpf:"want_udp"`
+	AuditNumber    *ebpf.VariableSpec `ebpf:"audit_number"`
+	ByAddress      *ebpf.VariableSpec `ebpf:"by_address"`
+	ClockBoot      *ebpf.VariableSpec `ebpf:"clock_boot"`
+	ClockJiffies   *ebpf.VariableSpec `ebpf:"clock_jiffies"`
+	Exact          *ebpf.VariableSpec `ebpf:"exact"`
+	FilterPorts    *ebpf.VariableSpec `ebpf:"filter_ports"`
+	LookMode       *ebpf.VariableSpec `ebpf:"look_mode"`
+	Losses         *ebpf.VariableSpec `ebpf:"losses"`
+	OnlyNetns      *ebpf.VariableSpec `ebpf:"only_netns"`
+	Ports          *ebpf.VariableSpec `ebpf:"ports"`
+	Rescued        *ebpf.VariableSpec `ebpf:"rescued"`
+	RingWake       *ebpf.VariableSpec `ebpf:"ring_wake"`
+	SeesRefusals   *ebpf.VariableSpec `ebpf:"sees_refusals"`
+	Suspects       *ebpf.VariableSpec `ebpf:"suspects"`
+	TickNs         *ebpf.VariableSpec `ebpf:"tick_ns"`
+	TwHandler      *ebpf.VariableSpec `ebpf:"tw_handler"`
+	Twins          *ebpf.VariableSpec `ebpf:"twins"`
+	Version1       *ebpf.VariableSpec `ebpf:"version1"`
+	Version1Subsys *ebpf.VariableSpec `ebpf:"version1_subsys"`
+	WantExplicit   *ebpf.VariableSpec `ebpf:"want_explicit"`
+	WantIpv4       *ebpf.VariableSpec `ebpf:"want_ipv4"`
+	WantIpv6       *ebpf.VariableSpec `ebpf:"want_ipv6"`
+	WantStates     *ebpf.VariableSpec `ebpf:"want_states"`
+	WantTcp        *ebpf.VariableSpec `ebpf:"want_tcp"`
+	WantUdp        *ebpf.VariableSpec `ebpf:"want_udp"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -490,29 +502,31 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	AuditNumber  *ebpf.Variable `ebpf:"audit_number"`
-	ByAddress    *ebpf.Variable `ebpf:"by_address"`
-	ClockBoot    *ebpf.Variable `ebpf:"clock_boot"`
-	ClockJiffies *ebpf.Variable `ebpf:"clock_jiffies"`
-	Exact        *ebpf.Variable `ebpf:"exact"`
-	FilterPorts  *ebpf.Variable `ebpf:"filter_ports"`
-	LookMode     *ebpf.Variable `ebpf:"look_mode"`
-	Losses       *ebpf.Variable `ebpf:"losses"`
-	OnlyNetns    *ebpf.Variable `ebpf:"only_netns"`
-	Ports        *ebpf.Variable `ebpf:"ports"`
-	Rescued      *ebpf.Variable `ebpf:"rescued"`
-	RingWake     *ebpf.Variable `ebpf:"ring_wake"`
-	SeesRefusals *ebpf.Variable `ebpf:"sees_refusals"`
-	Suspects     *ebpf.Variable `ebpf:"suspects"`
-	TickNs       *ebpf.Variable `ebpf:"tick_ns"`
-	TwHandler    *ebpf.Variable `ebpf:"tw_handler"`
-	Twins        *ebpf.Variable `ebpf:"twins"`
-	WantExplicit *ebpf.Variable `ebpf:"want_explicit"`
-	WantIpv4     *ebpf.Variable `ebpf:"want_ipv4"`
-	WantIpv6     *ebpf.Variable `ebpf:"want_ipv6"`
-	WantStates   *ebpf.Variable `ebpf:"want_states"`
-	WantTcp      *ebpf.Variable `ebpf:"want_tcp"`
-	WantUdp      *ebpf.Variable `ebpf:"want_udp"`
+	AuditNumber    *ebpf.Variable `ebpf:"audit_number"`
+	ByAddress      *ebpf.Variable `ebpf:"by_address"`
+	ClockBoot      *ebpf.Variable `ebpf:"clock_boot"`
+	ClockJiffies   *ebpf.Variable `ebpf:"clock_jiffies"`
+	Exact          *ebpf.Variable `ebpf:"exact"`
+	FilterPorts    *ebpf.Variable `ebpf:"filter_ports"`
+	LookMode       *ebpf.Variable `ebpf:"look_mode"`
+	Losses         *ebpf.Variable `ebpf:"losses"`
+	OnlyNetns      *ebpf.Variable `ebpf:"only_netns"`
+	Ports          *ebpf.Variable `ebpf:"ports"`
+	Rescued        *ebpf.Variable `ebpf:"rescued"`
+	RingWake       *ebpf.Variable `ebpf:"ring_wake"`
+	SeesRefusals   *ebpf.Variable `ebpf:"sees_refusals"`
+	Suspects       *ebpf.Variable `ebpf:"suspects"`
+	TickNs         *ebpf.Variable `ebpf:"tick_ns"`
+	TwHandler      *ebpf.Variable `ebpf:"tw_handler"`
+	Twins          *ebpf.Variable `ebpf:"twins"`
+	Version1       *ebpf.Variable `ebpf:"version1"`
+	Version1Subsys *ebpf.Variable `ebpf:"version1_subsys"`
+	WantExplicit   *ebpf.Variable `ebpf:"want_explicit"`
+	WantIpv4       *ebpf.Variable `ebpf:"want_ipv4"`
+	WantIpv6       *ebpf.Variable `ebpf:"want_ipv6"`
+	WantStates     *ebpf.Variable `ebpf:"want_states"`
+	WantTcp        *ebpf.Variable `ebpf:"want_tcp"`
+	WantUdp        *ebpf.Variable `ebpf:"want_udp"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

@@ -43,7 +43,7 @@ func decode(raw []byte, e *event.Event) error {
 			Search:   k.Hold.Search,
 			Owner: event.Owner{
 				PID: k.Hold.Owner.Pid, TID: k.Hold.Owner.Tid, UID: k.Hold.Owner.Uid,
-				Started: k.Hold.Owner.Started, Cgroup: k.Hold.Owner.Cgroup, Comm: k.Hold.Owner.Comm,
+				Started: k.Hold.Owner.Started, Cgroup: k.Hold.Owner.Cgroup, Cgroup1: k.Hold.Owner.Cgroup1, Comm: k.Hold.Owner.Comm,
 			},
 			InState:  k.Hold.InState,
 			Src:      k.Hold.Src,

@@ -111,7 +111,7 @@ func TestFieldsComeToTheirPlaces(t *testing.T) {
 			Assigned: ktime.Time(k.Hold.Assigned), Search: k.Hold.Search,
 			Owner: event.Owner{
 				PID: k.Hold.Owner.Pid, TID: k.Hold.Owner.Tid, UID: k.Hold.Owner.Uid, Started: k.Hold.Owner.Started,
-				Cgroup: k.Hold.Owner.Cgroup, Comm: k.Hold.Owner.Comm,
+				Cgroup: k.Hold.Owner.Cgroup, Cgroup1: k.Hold.Owner.Cgroup1, Comm: k.Hold.Owner.Comm,
 			},
 			InState: k.Hold.InState, Src: k.Hold.Src, Dst: k.Hold.Dst, NetNS: k.Hold.Netns,
 			Port: k.Hold.Port, DstPort: k.Hold.DstPort, Unclosed: true, Searched: true,

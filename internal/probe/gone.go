@@ -36,10 +36,12 @@ func WatchCgroups() (*CgroupWatch, error) {
 	return &CgroupWatch{coll, l}, nil
 }
 
-// Path returns the path that a cgroup of the default hierarchy had, by its id.
-func (w *CgroupWatch) Path(id uint64) (string, bool) {
+// Path returns the path that a cgroup had, by its id in a hierarchy: 0 is the default one,
+// and others are watched if owners are asked for them (cgroup.FindVersion1).
+func (w *CgroupWatch) Path(hierarchy uint32, id uint64) (string, bool) {
 	var kept bpfCgroupPath
-	if err := w.coll.Maps[goneCgroups].Lookup(&id, &kept); err != nil {
+	key := bpfCgroupKey{Id: id, Hierarchy: hierarchy}
+	if err := w.coll.Maps[goneCgroups].Lookup(&key, &kept); err != nil {
 		return "", false
 	}
 	path := unix.ByteSliceToString(kept.Path[:])

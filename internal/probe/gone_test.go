@@ -34,7 +34,7 @@ func TestWatchCgroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		ids[i] = st.Ino
-		if path, ok := w.Path(st.Ino); ok {
+		if path, ok := w.Path(0, st.Ino); ok {
 			t.Errorf("while it is there: %q", path)
 		}
 	}
@@ -46,7 +46,7 @@ func TestWatchCgroups(t *testing.T) {
 		if len(want) > 510 {
 			want = ""
 		}
-		if path, ok := w.Path(ids[i]); ok != (want != "") || ok && path != want {
+		if path, ok := w.Path(0, ids[i]); ok != (want != "") || ok && path != want {
 			t.Errorf("when it is gone: %q, %t, want %q", path, ok, want)
 		}
 	}

@@ -206,6 +206,9 @@ func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
 		set(vars.RingWake, uint64(size/ringWake)),
 		set(vars.SeesRefusals, features.HaveProgramHelper(ebpf.CGroupSockAddr, asm.FnGetRetval) == nil),
 	)
+	if err == nil {
+		err = askVersion1(&vars)
+	}
 	if err == nil && p.options.Ports != nil {
 		err = set(vars.Ports, *p.options.Ports)
 	}

@@ -113,6 +113,13 @@ func startChildIn(t *testing.T, ns *testutil.NetNS, cgroup *os.File, job string,
 
 func (c *child) pid() uint32 { return uint32(c.cmd.Process.Pid) }
 
+func (c *child) tell(what string) {
+	c.t.Helper()
+	if _, err := unix.Write(c.link, []byte(what)); err != nil {
+		c.t.Fatalf("telling the child: %v", err)
+	}
+}
+
 // hear returns what the child says next.
 func (c *child) hear() string {
 	c.t.Helper()

@@ -14,8 +14,11 @@ import (
 	"porttrace/internal/testutil"
 )
 
-// visitJob connects once, closes and is gone.
+// visitJob connects once when it is told to, closes and is gone.
 func visitJob(t *testing.T) {
+	if n, err := unix.Read(childLink, make([]byte, 1)); err != nil || n == 0 {
+		t.Fatalf("waiting to be told: %v", err)
+	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +84,7 @@ func TestOwnerGoneBeforeAnybodyAsks(t *testing.T) {
 		leaf, fell := grove(t, above, path)
 		tr.source.stalled.Lock()
 		c := startChildIn(t, p.ns, leaf, "visit")
+		c.tell("go")
 		peer := p.srv.accept()
 		c.end()
 		fell()

@@ -15,7 +15,7 @@ import (
 	"porttrace/internal/testutil/need"
 )
 
-// Cgroup is a cgroup of version 2, below the root, that lives as long as the test.
+// Cgroup is a cgroup, below the root, that lives as long as the test.
 type Cgroup struct {
 	Path string // in the hierarchy
 	Dir  string // a folder that leads there
@@ -25,8 +25,19 @@ type Cgroup struct {
 // needs root.
 func NewCgroup(t testing.TB, name string) Cgroup {
 	t.Helper()
+	return newCgroup(t, name, cgroup.OpenRoot)
+}
+
+// NewCgroup1 is NewCgroup in a hierarchy of version 1.
+func NewCgroup1(t testing.TB, v cgroup.Version1, name string) Cgroup {
+	t.Helper()
+	return newCgroup(t, name, v.OpenRoot)
+}
+
+func newCgroup(t testing.TB, name string, open func() (path string, done func() error, err error)) Cgroup {
+	t.Helper()
 	need.Root(t, "a cgroup of its own")
-	root, done, err := cgroup.OpenRoot()
+	root, done, err := open()
 	if err != nil {
 		t.Fatalf("making a cgroup: %v", err)
 	}
