@@ -55,7 +55,12 @@ static __always_inline bool is_accepted(struct sock *sk, bool btf, __u8 path)
 	if (READ(sk, sk_protocol) != IPPROTO_TCP || READ(&sk->__sk_common, skc_state) == TCP_LISTEN ||
 	    path == PATH_EXPLICIT || path == PATH_CONNECT)
 		return false;
-	return READ(sk, sk_max_ack_backlog) || bpf_map_lookup_elem(&listeners, &at);
+	if (bpf_map_lookup_elem(&listeners, &at))
+		return true;
+	if (!READ(sk, sk_max_ack_backlog))
+		return false;
+	note_listener(sk, btf); /* it is gone; the child's mini-socket will not tell */
+	return true;
 }
 
 /* Whether a socket that nobody follows is to be taken in now: a hook may be about to

@@ -127,7 +127,7 @@ static __always_inline void look_tw(struct bpf_iter_meta *meta, struct inet_time
 		return;
 	if (read_tw_key(&key, tw))
 		life = bpf_map_lookup_elem(&time_waits, &key);
-	if (life && !life->claimed && look_mode == LOOK_FIRST)
+	if (life && !life->claimed && look_mode == LOOK_FIRST && life->hold.since >= attached)
 		return; /* its socket is about to claim it; if that was lost, an audit will see */
 	if (!life || !life->claimed) {
 		take_in_tw(meta, tw, skc, now);

@@ -55,6 +55,10 @@ enum look_mode {
 
 __u32 look_mode;
 
+/* Boottime ns when all hooks were attached; Go writes it before the first look. What began
+ * before may have met only some of them. */
+__u64 attached;
+
 /* Go writes them before each audit: its number; and 0, which the audit raises for all
  * that the next one may have to correct: a hook may be about to tell. */
 __u32 audit_number;

@@ -92,11 +92,7 @@ func (r *run) addArena() {
 	r.open(a)
 }
 
-// A tracer that starts in the midst of traffic misses sockets that enter TIME_WAIT while
-// it attaches its hooks. With false, the workers pause meanwhile.
-const busyStart = false
-
-// trace starts the tracer after some traffic. What the workers saw assigned before is
+// trace starts the tracer in the midst of traffic. What the workers saw assigned before is
 // none of its business.
 func (r *run) trace(args ...string) {
 	r.t.Helper()
@@ -105,14 +101,9 @@ func (r *run) trace(args ...string) {
 	}
 	until := r.ledger.total() + 100*len(r.arenas)
 	r.await("traffic before the trace", func() bool { return r.ledger.total() >= until })
-	if !busyStart {
-		r.pause()
-	}
 	r.tracer = startTracer(r.t, args...)
 	r.book = openBook(r.t, r.tracer.file)
-	if busyStart {
-		r.pause()
-	}
+	r.pause()
 	r.ledger.forgetClaims()
 }
 

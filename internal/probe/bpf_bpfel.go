@@ -271,6 +271,7 @@ const (
 	bpfProgUdpSend6         = "udp_send6"
 	bpfProgUdpSendFailed    = "udp_send_failed"
 	bpfProgUdpUnhash        = "udp_unhash"
+	bpfVarAttached          = "attached"
 	bpfVarAuditNumber       = "audit_number"
 	bpfVarByAddress         = "by_address"
 	bpfVarClockBoot         = "clock_boot"
@@ -418,6 +419,7 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	Attached       *ebpf.VariableSpec `ebpf:"attached"`
 	AuditNumber    *ebpf.VariableSpec `ebpf:"audit_number"`
 	ByAddress      *ebpf.VariableSpec `ebpf:"by_address"`
 	ClockBoot      *ebpf.VariableSpec `ebpf:"clock_boot"`
@@ -502,6 +504,7 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	Attached       *ebpf.Variable `ebpf:"attached"`
 	AuditNumber    *ebpf.Variable `ebpf:"audit_number"`
 	ByAddress      *ebpf.Variable `ebpf:"by_address"`
 	ClockBoot      *ebpf.Variable `ebpf:"clock_boot"`

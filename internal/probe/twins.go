@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"porttrace/internal/ktime"
 )
 
 // Of enum twins.
@@ -14,10 +16,14 @@ const (
 )
 
 // pair lets the second instances of hooks work (bpf/nested.h), now that each event meets
-// both. Those of the fentry set need no leave.
+// both. Those of the fentry set need no leave. What was under way when the last hook was
+// attached is over then, too: a mini-socket that nobody has claimed never will be (look_tw).
 func (p *Probe) pair() error {
 	if p.set != Stable {
 		return nil
+	}
+	if err := p.coll.Variables["attached"].Set(uint64(ktime.Now())); err != nil {
+		return fmt.Errorf("pairing the hooks: %w", err)
 	}
 	for _, step := range []uint32{twinsMark, twinsTogether} {
 		awaitRunning()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"porttrace/internal/event"
 	"porttrace/internal/lifetime"
 )
@@ -154,6 +156,33 @@ func TestBeforeStartAccepted(t *testing.T) {
 		}
 		tr.stop()
 		tr.wait(crowd, "holds at the end", in(p.ns, lifetime.HeldAtEnd))
+	})
+}
+
+// Nor is what one accepted that has gone before the trace, neither now nor in TIME_WAIT, where
+// nothing else tells that it was accepted.
+func TestBeforeStartAcceptedByOneGone(t *testing.T) {
+	inFamilies(t, func(t *testing.T, addr netip.Addr) {
+		p := tcpSite(t, addr)
+		reachable(t, p.ns)
+		listener := bindListen(p)
+		p.srv, p.at = listener.sock, listener.local()
+		var conns []conn
+		for range crowd {
+			conns = append(conns, connectBlocking(p))
+		}
+		listener.close()
+		tr := start(t, withStates())
+		tr.wait(crowd, "holds at the start", in(p.ns, lifetime.HeldAtStart))
+		for _, c := range conns {
+			c.peer.close()
+			c.awaitTCP(unix.BPF_TCP_CLOSE_WAIT)
+			c.sock.close()
+		}
+		tr.wait(crowd, "releases", in(p.ns, lifetime.Release, byReason(event.Closed)))
+		tr.stop()
+		tr.wait(0, "found by the audit", in(p.ns, lifetime.Assign))
+		tr.wait(0, "holds at the end", in(p.ns, lifetime.HeldAtEnd))
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,6 +43,40 @@ func TestStartInStorm(t *testing.T) {
 	storm.Wait()
 	tr.truth(p.ns)
 	tr.truthAtEnd(p.ns)
+}
+
+// A mini-socket that begins while the hooks are attached meets only some of them: it is held
+// from before the start, also where its socket had a cookie (others' tracers give some).
+func TestStartWhileTimeWaitsBegin(t *testing.T) {
+	p := tcpSite(t, v4)
+	reachable(t, p.ns)
+	t.Cleanup(func() { _ = unix.Shutdown(p.srv.fd, unix.SHUT_RD) })
+	go acceptAndClose(p)
+	for range 4 {
+		var stop atomic.Bool
+		var traffic sync.WaitGroup
+		for range 3 {
+			traffic.Go(func() {
+				for ; !stop.Load(); time.Sleep(100 * time.Microsecond) {
+					c := tcpSock(t, p.ns, p.addr)
+					if _, err := unix.GetsockoptUint64(c.fd, unix.SOL_SOCKET, unix.SO_COOKIE); err != nil {
+						t.Error(err)
+					}
+					_ = unix.Connect(c.fd, sockaddr(p.at))
+					c.close()
+				}
+			})
+		}
+		tr := start(t, withStates())
+		tr.await(4*crowd, "assigns", in(p.ns, lifetime.Assign))
+		stop.Store(true)
+		traffic.Wait()
+		tr.truth(p.ns)
+		tr.stop()
+		if found := tr.all(in(p.ns, lifetime.Assign, func(r *told) bool { return r.Assigned == 0 })); len(found) > 0 {
+			t.Errorf("%d holds were missed, and found by an audit:\n%s", len(found), (&trace{t, &tracer{records: found}}).dump())
+		}
+	}
 }
 
 // await waits for at least n records.
