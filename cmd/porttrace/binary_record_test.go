@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -50,6 +51,14 @@ func whole(t *testing.T, data []byte) []*lifetime.Record {
 		t.Fatalf("the recording says %+v, want complete", *end)
 	}
 	return records
+}
+
+// lostOf is what a whole trace's last line says of losses.
+func lostOf(records []*lifetime.Record) string {
+	if end := records[len(records)-1].End; end.Lost != 0 {
+		return fmt.Sprintf(", %d event", end.Lost)
+	}
+	return ", nothing lost"
 }
 
 // isKernels says whether all that was lost is what the kernel shows to no hook (while a

@@ -80,7 +80,7 @@ func prepare(t *testing.T, args ...string) *process {
 func prepareCommand(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, dir: t.TempDir(), exited: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 	p.stop = cancel
 	p.cmd = exec.CommandContext(ctx, name, args...)
 	if name == "/proc/self/exe" {

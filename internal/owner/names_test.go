@@ -130,7 +130,7 @@ func TestNamesComeLater(t *testing.T) {
 		t.Errorf("at first: %+v", got)
 	}
 	write(t, root, "/var/lib/docker/containers/"+id+"/config.v2.json", `{"Name":"/web"}`)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for r.Describe(o).Place.Value().ContainerName != "web" {
 		if time.Now().After(deadline) {
 			t.Fatal("the name is not found")

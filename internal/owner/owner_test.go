@@ -102,7 +102,7 @@ func TestOwnerSurvives(t *testing.T) {
 	}
 	r := &Resolver{}
 	var o event.Owner
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for o = ownerOf(t, cmd.Process.Pid); o.Comm.String() != "sleep"; o = ownerOf(t, cmd.Process.Pid) { // until it has called exec
 		if time.Now().After(deadline) {
 			t.Fatal("sleep does not start")

@@ -8,17 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"porttrace/internal/event"
-	"porttrace/internal/testutil"
 )
 
 // A look and the socket's next call may both find that connect(AF_UNSPEC) gave the port
 // up: the hold ends once, and the port that the socket asks for next is told.
 func TestLookRacesWithDisconnect(t *testing.T) {
 	const turns = 100_000
-	options := everything
+	ns, options := inside(t)
 	options.BufferSize = 64 << 20
 	p := open(t, options)
-	ns := testutil.NewNetNS(t)
 	done := make(chan error, 1)
 	go ns.Do(func() { done <- connectAndDisconnectUDP(turns) })
 	begun, over := map[event.ID]int{}, map[event.ID]int{}

@@ -209,7 +209,7 @@ func seeConnects(t *testing.T, ns *testutil.NetNS, probes ...*probe.Probe) {
 	ns.Do(func() { ports = connectToItself(t) })
 	for i, p := range probes {
 		told := map[uint16]int{}
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for len(told) < len(ports) && time.Now().Before(deadline) {
 			err := p.Poll(20*time.Millisecond, func(e *event.Event) {
 				if e.Kind == event.Assign && e.Hold.NetNS == ns.Inode && e.Hold.Path == event.Connect {

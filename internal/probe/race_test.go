@@ -9,17 +9,15 @@ import (
 
 	"porttrace/internal/event"
 	"porttrace/internal/netns"
-	"porttrace/internal/testutil"
 )
 
 // A look may find the port of a UDP connect() while the socket is being closed: the hold
 // is told once, its end after its beginning.
 func TestLookRacesWithClose(t *testing.T) {
 	const sockets = 10_000 // the ring has room for the events of all
-	options := everything
+	ns, options := inside(t)
 	options.BufferSize = 0
 	p := open(t, options)
-	ns := testutil.NewNetNS(t)
 	var at netns.NS
 	var err error
 	ns.Do(func() { at, err = netns.At(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())) })

@@ -9,17 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"porttrace/internal/event"
-	"porttrace/internal/testutil"
 )
 
 // Two threads may send at once from a socket without a port: the one that the kernel
 // gives it is told once.
 func TestSendsRace(t *testing.T) {
 	const sockets = 5_000
-	options := everything
+	ns, options := inside(t)
 	options.BufferSize = 64 << 20
 	p := open(t, options)
-	ns := testutil.NewNetNS(t)
 	begun, over := map[event.ID]int{}, map[event.ID]int{}
 	handle := func(e *event.Event) {
 		switch {

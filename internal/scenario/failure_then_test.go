@@ -36,6 +36,8 @@ func failureBindThenElse(t *testing.T, tr *trace) {
 				for _, holder := range holders {
 					holder.close()
 				}
+				// a child that a test beside this one starts has them, too, until it calls exec
+				r.wait(fourPorts, "releases", lifetime.Release)
 				if err := then.ask(s, r.at); err != nil {
 					t.Fatalf("%s: %v", then.name, err)
 				}

@@ -52,13 +52,13 @@ func TestReleaseFinWait2TimedOut(t *testing.T) {
 	var all [][]*subject
 	for _, addr := range []netip.Addr{v4, v6} {
 		r := newRig(t, tr, addr)
-		r.ns.Sysctl(t, "ipv4/tcp_fin_timeout", "2")
+		r.ns.Sysctl(t, "ipv4/tcp_fin_timeout", "5")
 		rigs, all = append(rigs, r), append(all, r.orphan())
 	}
 	for i, r := range rigs {
 		for _, got := range r.checkReleased(all[i], expected{event.Connect, event.TimedOut, closedFirst}) {
 			// the timer wheel adds up to an eighth (kernel/time/timer.c)
-			r.checkSpent(&got, event.FinWait2, 2*time.Second, 2500*time.Millisecond+moment)
+			r.checkSpent(&got, event.FinWait2, 5*time.Second, 5*time.Second*9/8+moment)
 		}
 	}
 }

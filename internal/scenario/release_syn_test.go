@@ -86,7 +86,7 @@ func TestReleaseRefused(t *testing.T) {
 	})
 }
 
-// What the kernel gives up after 3 s: one SYN, one more after 1 s, 2 s of waiting.
+// What the kernel gives up after 7 s: one SYN, more after 1 and 3 s, 4 s of waiting.
 func TestReleaseTimedOut(t *testing.T) {
 	t.Parallel()
 	tr := start(t, everything())
@@ -94,12 +94,12 @@ func TestReleaseTimedOut(t *testing.T) {
 	var all [][]*subject
 	for _, addr := range []netip.Addr{v4, v6} {
 		r := newRig(t, tr, addr)
-		r.ns.Sysctl(t, "ipv4/tcp_syn_retries", "1")
+		r.ns.Sysctl(t, "ipv4/tcp_syn_retries", "2")
 		rigs, all = append(rigs, r), append(all, r.dial())
 	}
 	for i, r := range rigs {
 		for _, got := range r.checkReleased(all[i], expected{event.Connect, event.TimedOut, []event.State{event.SynSent}}) {
-			r.checkSpent(&got, event.SynSent, 3*time.Second, 3500*time.Millisecond+moment)
+			r.checkSpent(&got, event.SynSent, 7*time.Second, 7*time.Second*9/8+moment)
 		}
 	}
 }

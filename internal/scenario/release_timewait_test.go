@@ -132,7 +132,7 @@ func TestReleaseNoTimeWait(t *testing.T) {
 		end   func(c *subject)
 		spent []event.State
 	}{
-		{"half-close", func(c *subject) { c.shutdown(unix.SHUT_WR); c.peer.close() }, closedFirst},
+		{"half-close", func(c *subject) { c.shutdown(unix.SHUT_WR); c.peer.awaitInput(); c.peer.close() }, closedFirst},
 		{"close", (*subject).close, closedFirst},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -167,6 +167,7 @@ func TestReleaseTimeWaitReused(t *testing.T) {
 				c.mustConnect(at)
 				peer := servers[i].accept()
 				c.close()
+				peer.awaitInput() // two FINs on their way would make it CLOSING
 				peer.close()
 			}
 			refused := 0

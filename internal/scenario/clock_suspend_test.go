@@ -11,6 +11,9 @@ import (
 	"porttrace/internal/testutil/need"
 )
 
+// The file's name has it run before tests that wait for a minute of TIME_WAIT from their
+// beginning on: time asleep comes on top of that.
+//
 // A hold lasts on while the machine is suspended: its times and those of its states count
 // that, the clock was not set, and nothing is put right afterwards. Mini-sockets that were
 // in TIME_WAIT by then, which no hook may have seen, were so for all of it.
@@ -62,7 +65,7 @@ const wakeAlarm = "/sys/class/rtc/rtc0/wakealarm"
 func suspend(t *testing.T) time.Duration {
 	t.Helper()
 	before := asleep(t)
-	for _, write := range []struct{ file, text string }{{wakeAlarm, "+5"}, {"/sys/power/state", "mem"}} {
+	for _, write := range []struct{ file, text string }{{wakeAlarm, "+10"}, {"/sys/power/state", "mem"}} {
 		if err := os.WriteFile(write.file, []byte(write.text), 0); err != nil {
 			t.Fatalf("suspending: %v", err)
 		}
