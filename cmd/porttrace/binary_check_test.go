@@ -229,8 +229,8 @@ func TestCheckHostileNames(t *testing.T) {
 func TestCheckUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"--warn 90 --crit 70":         "--warn 90 is above --crit 70",
-		"--warn 0":                    `--warn: "0": want a number from 1 to 100`,
-		"--crit 101":                  `--crit: "101": want a number from 1 to 100`,
+		"--warn 0":                    `--warn: "0": want a whole number from 1 to 100`,
+		"--crit 101":                  `--crit: "101": want a whole number from 1 to 100`,
 		"--warn x":                    `--warn: "x"`,
 		"--port 0":                    `--port: "0": want a port from 1 to 65535`,
 		"--port 1-2":                  `--port: "1-2"`,

@@ -148,10 +148,16 @@ func (m *machine) records(name, text string) (path string) {
 	return path
 }
 
+// pid is the service's process, "0" while there is none.
+func (m *machine) pid() string {
+	m.t.Helper()
+	return strings.TrimPrefix(strings.TrimSpace(m.says("systemctl", "show", "--property=MainPID", "porttrace")), "MainPID=")
+}
+
 // status is a field of /proc/PID/status of the service's process.
 func (m *machine) status(field string) string {
 	m.t.Helper()
-	pid := strings.TrimPrefix(strings.TrimSpace(m.says("systemctl", "show", "--property=MainPID", "porttrace")), "MainPID=")
+	pid := m.pid()
 	for line := range strings.Lines(m.says("cat", "/proc/"+pid+"/status")) {
 		if value, ok := strings.CutPrefix(line, field+":"); ok {
 			return strings.Join(strings.Fields(value), " ")
@@ -187,12 +193,35 @@ func TestServiceRuns(t *testing.T) {
 	needProgram(t, "debootstrap", "debootstrap")
 	root := debian(t)
 	said(t, "cp", file(t, "_"+runtime.GOARCH+".deb"), filepath.Join(root, "porttrace.deb"))
-	said(t, "chroot", root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "dpkg", "--install", "/porttrace.deb")
 	for where, unshare := range map[string][]string{"host": nil, "container": {"--cgroup"}} {
 		t.Run(where, func(t *testing.T) {
 			said(t, "rm", "-rf", filepath.Join(root, "var/log/private/porttrace"))
-			checkService(t, bootDebian(t, root, unshare...))
+			m := bootDebian(t, root, unshare...)
+			m.says("dpkg", "--install", "/porttrace.deb")
+			checkService(t, m)
+			checkPackage(t, m)
 		})
+	}
+}
+
+// checkPackage checks that a service which runs goes on as the new version of its package, and
+// goes with it.
+func checkPackage(t *testing.T, m *machine) {
+	m.systemctl("start")
+	before := m.pid()
+	out := m.says("dpkg", "--install", "/porttrace.deb")
+	m.await("another process:\n"+out, func() bool { return m.pid() != "0" && m.pid() != before })
+	const link = "etc/systemd/system/multi-user.target.wants/porttrace.service"
+	m.says("systemctl", "enable", "porttrace")
+	if _, err := os.Lstat(filepath.Join(m.root, link)); err != nil {
+		t.Errorf("enabled: %v", err)
+	}
+	out = m.says("dpkg", "--remove", "porttrace")
+	if state := m.says("systemctl", "is-active", "porttrace"); state != "inactive\n" {
+		t.Errorf("removed, the service is %s%s", state, out)
+	}
+	if _, err := os.Lstat(filepath.Join(m.root, link)); !os.IsNotExist(err) {
+		t.Errorf("removed, its link is left (%v)\n%s", err, out)
 	}
 }
 

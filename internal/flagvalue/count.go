@@ -15,7 +15,7 @@ func NewCount(most int) Count { return Count{most: most} }
 func (c *Count) Set(s string) error {
 	n, err := strconv.ParseUint(s, 10, 31)
 	if err != nil || n < 1 || int(n) > c.most {
-		return fmt.Errorf("%q: want a number from 1 to %d", s, c.most)
+		return fmt.Errorf("%q: want a whole number from 1 to %d", s, c.most)
 	}
 	c.n = int(n)
 	return nil
