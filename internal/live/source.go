@@ -60,18 +60,34 @@ func New(p *probe.Probe, options Options) *Source {
 	return s
 }
 
-// Snapshot hands over what is held at this moment; the first call of a trace.
+// mostMeanwhile is how many events are kept while the first look lasts, some 40 MB; the rest
+// waits in the ring.
+const mostMeanwhile = 1 << 17
+
+// Snapshot hands over what is held at this moment; the first call of a trace. On a host with
+// very many sockets that takes longer than the ring has room for a storm: what it tells
+// meanwhile is kept until all is found that was there before.
 func (s *Source) Snapshot(emit func(*lifetime.Record)) error {
 	s.emit = emit
+	var meanwhile []event.Event
+	keep := func(e *event.Event) { meanwhile = append(meanwhile, *e) }
 	all, err := s.namespaces()
 	if err == nil {
-		err = s.probe.Snapshot(all, s.tracker.Handle)
+		err = s.probe.Snapshot(all, s.tracker.Handle, func() error {
+			if len(meanwhile) >= mostMeanwhile {
+				return nil
+			}
+			return s.probe.Poll(0, keep)
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("taking the first look: %w", err)
 	}
 	s.tracker.Started()
-	return nil
+	for i := range meanwhile {
+		s.handle(&meanwhile[i])
+	}
+	return s.states.failed
 }
 
 // Tracker gives sight of the held set, for pools.

@@ -35,12 +35,12 @@ func (p *Probe) setMode(mode lookMode) error {
 
 // Snapshot takes in what is held at this moment and no hook has told: sockets with a
 // descriptor anywhere, then every other one in the namespaces given. Each is handed over
-// as a Found event.
-func (p *Probe) Snapshot(namespaces []netns.NS, handle Handler) error {
+// as a Found event. between is as in Audit: what the ring tells comes after what is found.
+func (p *Probe) Snapshot(namespaces []netns.NS, handle Handler, between func() error) error {
 	if err := p.setMode(lookFirst); err != nil {
 		return err
 	}
-	return p.look(namespaces, handle, nil)
+	return p.look(namespaces, handle, between)
 }
 
 // Audit compares what is followed with the kernel's own tables and with the sockets

@@ -43,6 +43,42 @@ func TestOnePageRingAccountsForEveryEvent(t *testing.T) {
 	}
 }
 
+// A first look at very many sockets lets the ring be read meanwhile.
+func TestFirstLookLeavesTheRingRoom(t *testing.T) {
+	const sockets = 3000
+	ns, options := inside(t)
+	options.BufferSize = 4096 // seventeen events
+	ns.Do(func() {
+		for range sockets {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			if err == nil {
+				t.Cleanup(func() { unix.Close(fd) })
+				err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	p := open(t, options)
+	seen, connections := map[event.Kind]int{}, 0
+	count := func(e *event.Event) { seen[e.Kind]++ }
+	err := p.Snapshot(nil, count, func() error {
+		ns.Do(func() { connectAndReset(t) })
+		connections++
+		return p.Poll(0, count)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost, err := p.NewLosses(); err != nil || lost.Total() != 0 {
+		t.Errorf("lost %+v: %v", lost, err)
+	}
+	if connections < 10 || seen[event.Found] != sockets || seen[event.Assign] != connections || seen[event.Release] != connections {
+		t.Errorf("%v seen, want %d found and %d assigned and released", seen, sockets, connections)
+	}
+}
+
 // connectAndReset makes one connection to a listener of its own; the client's end sends
 // a RST.
 func connectAndReset(t *testing.T) {

@@ -273,7 +273,7 @@ func TestLookFindsWhatIsHeld(t *testing.T) {
 		kind event.Kind
 		do   func(probe.Handler) error
 	}{
-		{"snapshot", event.Found, func(f probe.Handler) error { return p.Snapshot([]netns.NS{self}, f) }},
+		{"snapshot", event.Found, func(f probe.Handler) error { return p.Snapshot([]netns.NS{self}, f, nil) }},
 		{"UDP only", event.Held, func(f probe.Handler) error { return p.LookUDP(self, f) }},
 		{"roll call", event.Held, func(f probe.Handler) error { return p.RollCall(f, nil) }},
 		{"audit", event.Held, func(f probe.Handler) error {
@@ -309,7 +309,7 @@ func TestLookSkipsNamespacesThatAreGone(t *testing.T) {
 	if err := os.Remove(link); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Snapshot([]netns.NS{ns}, func(*event.Event) {}); err != nil {
+	if err := p.Snapshot([]netns.NS{ns}, func(*event.Event) {}, nil); err != nil {
 		t.Error(err)
 	}
 }
