@@ -75,6 +75,9 @@ func hasTracepoint(kernel *btf.Spec, name string) bool {
 var hasCookies = sync.OnceValues(tryCookies)
 
 func tryCookies() (bool, error) {
+	if err := checkPrivileges(Fentry); err != nil {
+		return false, err
+	}
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "inet_sock_set_state",
 		License: "Dual MIT/GPL",

@@ -136,7 +136,7 @@ func ringCheck() Check {
 // kernel does with all of a kind, are one check.
 func hookChecks(set Set) []Check {
 	if set == Stable {
-		if err := errors.Join(checkAge(), checkPrivileges(Stable)); err != nil {
+		if err := checkStable(); err != nil {
 			return []Check{{Name: "stable hooks", Set: Stable, Err: err}}
 		}
 	}

@@ -29,6 +29,14 @@ func Preflight(set Set) error {
 	return nil
 }
 
+// checkStable says what the stable set lacks that it does not work without.
+func checkStable() error {
+	if err := checkPrivileges(Stable); err != nil {
+		return err
+	}
+	return checkAge()
+}
+
 // checkAge tells kernels that are too old for the stable set: it needs socket cookies
 // (5.12) and locks (bpf_tracing_func_proto, 5.15) in tracing programs. Of the long-term
 // kernels the first tells it.
@@ -36,7 +44,7 @@ func checkAge() error {
 	if cookies, err := hasCookies(); err != nil || cookies {
 		return err
 	}
-	return errors.New("the stable hook set needs Linux 5.15: take --hooks fentry or auto")
+	return errors.New("the stable hook set needs Linux 5.15; the fentry one does not")
 }
 
 func checkSystem() error {

@@ -86,7 +86,7 @@ func Open(options Options) (*Probe, error) {
 
 func open(set Set, options Options) (_ *Probe, err error) {
 	if set == Stable {
-		if err := errors.Join(checkAge(), checkPrivileges(Stable)); err != nil {
+		if err := checkStable(); err != nil {
 			return nil, err
 		}
 	}

@@ -52,7 +52,7 @@ var stableHooks = []hook{
 	{program: "post_bind6", what: "the port of bind(0), IPv6", cgroup: ebpf.AttachCGroupInet6PostBind, proto: tcp | udp},
 	{program: "bind4", what: "bind(0) apart from explicit binds, IPv4", cgroup: ebpf.AttachCGroupInet4Bind, proto: tcp | udp},
 	{program: "bind6", what: "bind(0) apart from explicit binds, IPv6", cgroup: ebpf.AttachCGroupInet6Bind, proto: tcp | udp},
-	{program: "udp_send_failed", what: "UDP sends that find no port (kernels before 6.3)", proto: udp, optional: true},
+	{program: "udp_send_failed", what: "UDP sends that find no port (Linux 6.3 shows them)", proto: udp, optional: true},
 	{program: "udp_send4", what: "UDP ports taken by a send, IPv4", cgroup: ebpf.AttachCGroupUDP4Sendmsg, proto: udp},
 	{program: "udp_send6", what: "UDP ports taken by a send, IPv6", cgroup: ebpf.AttachCGroupUDP6Sendmsg, proto: udp},
 	{program: "udp_name4", what: "UDP ports that connect() took, before anybody looks, IPv4", cgroup: ebpf.AttachCgroupInet4GetSockname, proto: udp},
