@@ -82,20 +82,25 @@ func (t *tracer) corrected(c lifetime.Corrections, why live.Explanation) {
 		t.notice("put right: %s", terminal.Count(c.Count, "hold"))
 		return
 	case len(why.Hidden) > 0:
-		t.notice("lost %s, and put right as many holds: this kernel hides from tracing what happens while %s runs", terminal.Count(c.Count-c.Expected, "event"), probe.Names(why.Hidden))
-		return
+		t.notice("lost %s, and put right as many holds: this kernel hides from tracing what happens while %s runs", terminal.Count(c.Missed(), "event"), probe.Names(why.Hidden))
+	default:
+		t.notice("%s not as the hooks had told, though nothing was lost: this is a bug of porttrace, please report it", was(c.Missed(), "hold"))
 	}
-	t.notice("%s not as the hooks had told, though nothing was lost: this is a bug of porttrace, please report it", was(c.Count-c.Expected, "hold"))
-	for i := range c.Details {
+	for i := range min(len(c.Details), correctionsShown) {
 		d := &c.Details[i]
-		what := "held, and not told"
-		if d.Gone {
-			what = "told as held, and gone"
-		}
 		h := &d.Hold
-		t.notice("  %s: %s %s to %s, %s, %s, by %s/%d, network namespace %d", what, h.Proto,
+		t.notice("  %s: %s %s to %s, %s, %s, by %s/%d, network namespace %d", differences[d.Was], h.Proto,
 			netip.AddrPortFrom(h.Src, h.Port), h.Dst, h.Path, h.State, h.Owner.Comm, h.Owner.PID, h.NetNS)
 	}
+}
+
+// correctionsShown bounds what is said of each occasion.
+const correctionsShown = 5
+
+var differences = map[lifetime.Difference]string{
+	lifetime.Untold: "held, and not told",
+	lifetime.Gone:   "told as held, and gone",
+	lifetime.Moved:  "left to a mini-socket, and not told",
 }
 
 // sumUp ends the trace with one line for people; without an end there is no sum.

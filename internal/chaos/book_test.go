@@ -33,6 +33,8 @@ type book struct {
 	vanished uint64
 	lost     uint64 // events
 	unseen   uint64 // of them, those that the kernel showed to no hook
+	hidden   uint64 // of these, those while a protected task ran
+	odd      []odd  // holds put right that take a system call of their owner's
 	records  uint64
 	end      *lifetime.EndInfo
 }
@@ -56,6 +58,12 @@ func (l line) String() string {
 		return fmt.Sprintf("netns %d: %s %s %s", l.netns, l.proto, l.src, l.state)
 	}
 	return fmt.Sprintf("netns %d: %s %s -> %s %s", l.netns, l.proto, l.src, l.dst, l.state)
+}
+
+// odd is a hold that was put right though nobody hides its owner.
+type odd struct {
+	holding
+	how string
 }
 
 // bits is a set of small numbers: the recording's ids count from 1.
@@ -154,6 +162,9 @@ func (b *book) take(r *lifetime.Record) {
 		r.Hold.State = firstState(r.Hold)
 		b.begin(r)
 		b.told[claimOf(r.Hold)]++
+		if r.Hold.Assigned == 0 && (r.Hold.Proto != event.TCP || r.Hold.Dst.Port() == 0 || r.Hold.Owner.PID != 0) {
+			b.odd = append(b.odd, odd{b.held[r.Hold.ID], "held and not told"})
+		}
 	case lifetime.State:
 		if _, ok := b.held[r.Hold.ID]; !ok {
 			b.t.Errorf("hold %d (%s) changes its state and is not held", r.Hold.ID, lineOf(r.Hold))
@@ -163,6 +174,9 @@ func (b *book) take(r *lifetime.Record) {
 		b.released++
 		if r.Reason == event.Vanished {
 			b.vanished++
+			if h := b.held[r.Hold.ID]; h.proto != event.TCP || h.state == event.Bound || h.state == event.Listening {
+				b.odd = append(b.odd, odd{h, "told as held and gone"})
+			}
 		}
 		b.checkTimes(r)
 		b.finish(r)
@@ -174,7 +188,11 @@ func (b *book) take(r *lifetime.Record) {
 		}
 	case lifetime.Lost:
 		b.lost += r.Lost.Events
-		if r.Lost.Where == "hidden" || r.Lost.Where == "recursion" {
+		switch r.Lost.Where {
+		case "hidden":
+			b.hidden += r.Lost.Events
+			b.unseen += r.Lost.Events
+		case "recursion":
 			b.unseen += r.Lost.Events
 		}
 	case lifetime.End:

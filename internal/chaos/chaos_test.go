@@ -26,19 +26,55 @@ func TestChaos(t *testing.T) {
 	r.live(r.disturb, r.judge)
 	r.conclude()
 	r.samples.conclude(t)
-	end := r.book.end
-	if unseen := r.book.unseen; unseen > 0 { // while a protected task ran, or a hook interrupted itself
-		t.Logf("the kernel kept %d events from us: %s", unseen, &r.tracer.stderr)
-		if end.Lost != unseen || end.Discrepancies != 0 || end.Complete {
-			t.Errorf("with %d unseen events the end record says %+v", unseen, *end)
+	r.checkCoverage()
+	r.checkLosses()
+}
+
+// checkLosses accepts what the kernel keeps from every tracer (a protected task runs, a hook
+// interrupts itself), and no more: a small part, and while tasks are hidden only what packets
+// and timers do.
+func (r *run) checkLosses() {
+	r.t.Helper()
+	b, end := r.book, r.book.end
+	if b.unseen > 0 {
+		r.t.Logf("the kernel kept %d events from us: %s", b.unseen, &r.tracer.stderr)
+	}
+	if most := 20 + b.released/50; b.unseen > most {
+		r.t.Errorf("the kernel kept %d events from us, of %d releases; want %d at the most", b.unseen, b.released, most)
+	}
+	if end.Lost != b.unseen || b.lost != b.unseen || end.Discrepancies != 0 || end.Complete != (b.unseen == 0) {
+		r.t.Errorf("with %d unseen events of %d lost the end record says %+v\n%s", b.unseen, b.lost, *end, &r.tracer.stderr)
+	}
+	if b.unseen == 0 && (end.Reconciled != 0 || b.vanished != 0) {
+		r.t.Errorf("nothing was lost, and %d holds were put right, %d vanished", end.Reconciled, b.vanished)
+	}
+	if b.hidden == b.unseen {
+		for _, o := range b.odd {
+			if r.isOurs(o.holding) {
+				r.t.Errorf("%s, owner %d: %s", o.line, o.owner, o.how)
+			}
 		}
+	}
+}
+
+// enough operations make it sure that each was picked: the rarest is one in 300, so 4000
+// leave it out once in 300,000 runs. A busy machine may not get there.
+const enough = 4000
+
+// checkCoverage checks that every operation was tried. How often each is, and how often it
+// has something to do it on, is left to chance.
+func (r *run) checkCoverage() {
+	r.t.Helper()
+	r.ledger.mu.Lock()
+	defer r.ledger.mu.Unlock()
+	if r.ledger.operations < enough {
+		r.t.Logf("%d operations are too few to tell whether any is left out", r.ledger.operations)
 		return
 	}
-	if end.Lost != 0 || end.Reconciled != 0 || end.Discrepancies != 0 || !end.Complete {
-		t.Errorf("without losses the end record says %+v", *end)
-	}
-	if r.book.lost != 0 || r.book.vanished != 0 {
-		t.Errorf("%d events lost and %d holds vanished, want none", r.book.lost, r.book.vanished)
+	for _, op := range operations {
+		if r.ledger.did[op.name] == 0 {
+			r.t.Errorf("of %d operations none was %s", r.ledger.operations, op.name)
+		}
 	}
 }
 

@@ -19,31 +19,6 @@ type audit struct {
 	corrections       Corrections
 }
 
-// Corrections are the differences to the kernel that were put right.
-type Corrections struct {
-	Count uint64
-	// Expected is how many of them no hook could have told: ends of the kernel's own
-	// sockets.
-	Expected uint64
-	Details  []Correction // of the first few that were not expected
-}
-
-// Add puts more to c.
-func (c *Corrections) Add(more Corrections) {
-	c.Count += more.Count
-	c.Expected += more.Expected
-	c.Details = append(c.Details, more.Details[:min(len(more.Details), detailed-len(c.Details))]...)
-}
-
-// Correction is a hold that was found gone, or else found held.
-type Correction struct {
-	Hold Hold
-	Gone bool
-}
-
-// detailed is how many corrections are kept in full.
-const detailed = 5
-
 // BeginAudit starts an audit at this moment. The Held events handled until EndAudit are
 // all the holds that the kernel side follows.
 func (t *Tracker) BeginAudit(now ktime.Time) {
@@ -53,6 +28,7 @@ func (t *Tracker) BeginAudit(now ktime.Time) {
 	a.before, a.strangers = a.strangers, a.before
 	clear(a.strangers)
 	a.running = true
+	t.left.turn(now)
 }
 
 // see takes what a look found held. What it tells may be older than the last event.
@@ -82,7 +58,7 @@ func (t *Tracker) find(e *event.Event) {
 	h, ok := t.held[e.Hold.ID]
 	if ok {
 		t.update(h, e)
-		t.corrected(h, false)
+		t.corrected(h, Moved)
 	} else {
 		h = t.missed(e)
 	}
@@ -109,27 +85,8 @@ func (t *Tracker) EndAudit() (suspects int) {
 	}
 	sort.Slice(gone, func(i, j int) bool { return gone[i].ID < gone[j].ID })
 	for _, h := range gone {
-		t.corrected(h, true)
+		t.corrected(h, Gone)
 		t.end(h, a.prior, event.Vanished)
 	}
 	return suspects + len(a.strangers)
-}
-
-func (t *Tracker) corrected(h *hold, gone bool) {
-	t.totals.Corrected++
-	c := &t.audit.corrections
-	c.Count++
-	switch {
-	case gone && h.unclosed:
-		c.Expected++
-	case len(c.Details) < detailed:
-		c.Details = append(c.Details, Correction{h.Hold, gone})
-	}
-}
-
-// Corrections returns those made since the last call.
-func (t *Tracker) Corrections() Corrections {
-	c := t.audit.corrections
-	t.audit.corrections = Corrections{}
-	return c
 }

@@ -34,6 +34,7 @@ type Tracker struct {
 	states  bool
 	held    map[event.ID]*hold
 	ends    ends
+	left    departed
 	free    []*hold
 	lastID  uint64
 	totals  Totals
@@ -148,7 +149,7 @@ func (t *Tracker) missed(e *event.Event) *hold {
 	t.totals.Assigned++
 	t.tell(Assign, max(h.assigned, h.key.Born), h)
 	h.untold = true // an assign record has no state
-	t.corrected(h, false)
+	t.corrected(h, Untold)
 	return h
 }
 
@@ -198,7 +199,7 @@ func (t *Tracker) release(e *event.Event) {
 		return
 	}
 	if e.Reason == event.Vanished { // found by the next hook of its socket
-		t.corrected(h, true)
+		t.corrected(h, Gone)
 	}
 	t.end(h, e.Time, e.Reason)
 }
@@ -306,6 +307,7 @@ func (h *hold) extend(to ktime.Time) {
 func (t *Tracker) end(h *hold, at ktime.Time, reason event.Reason) {
 	h.extend(at)
 	t.totals.Released++
+	t.left.note(&h.Hold, at)
 	t.record = Record{Type: Release, Time: t.clock.Wall(h.upTo), Hold: &h.Hold, Reason: reason}
 	t.emit(&t.record)
 	delete(t.held, h.key)

@@ -199,7 +199,7 @@ func TestHoldThatAHookFindsGoneIsCorrected(t *testing.T) {
 	if got := l.ofType(Release); len(got) != 1 || got[0].Reason != event.Vanished {
 		t.Errorf("got %+v", l.records)
 	}
-	if c := tr.Corrections(); c.Count != 1 || len(c.Details) != 1 || !c.Details[0].Gone {
+	if c := tr.Corrections(); c.Count != 1 || len(c.Details) != 1 || c.Details[0].Was != Gone {
 		t.Errorf("corrected %+v, want one hold that is gone", c)
 	}
 }

@@ -75,10 +75,7 @@ func (s *Source) auditIfDue(now ktime.Time) error {
 	if err := s.readLosses(); err != nil { // what was lost meanwhile hurries the next round
 		return err
 	}
-	s.settle()
-	if !suspects && !a.unsettled {
-		s.losses.where, s.losses.most = "", 0
-	}
+	s.settleRound()
 	return nil
 }
 
@@ -119,7 +116,7 @@ func (s *Source) lastAudit() error {
 		if err := s.readLosses(); err != nil {
 			return err
 		}
-		s.settle()
+		s.settleRound()
 		if !suspects && !s.audits.unsettled {
 			return nil
 		}

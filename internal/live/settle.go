@@ -30,9 +30,29 @@ const (
 // ours, the scheduler is watched for tasks that the kernel hides.
 type doubt struct {
 	about  lifetime.Corrections
-	watch  *probe.TaskWatch // nil: not watching
+	begin  func() (watcher, error)
+	watch  watcher // nil: not watching
 	until  ktime.Time
-	hidden []probe.Task // found so far in this trace
+	hiding hiding
+}
+
+// watcher is a probe.TaskWatch.
+type watcher interface {
+	Hidden() ([]probe.Task, error)
+	Stop() error
+}
+
+func newDoubt(p *probe.Probe) doubt {
+	return doubt{
+		begin: func() (watcher, error) {
+			w, err := p.WatchTasks()
+			if err != nil {
+				return nil, err
+			}
+			return w, nil
+		},
+		hiding: hiding{lair: lairOf},
+	}
 }
 
 // settle tells what was corrected.
@@ -40,35 +60,51 @@ func (s *Source) settle() {
 	c := s.tracker.Corrections()
 	switch {
 	case c.Count == 0:
-	case s.losses.where != "" || c.Count == c.Expected:
+	case s.losses.where != "" || c.Missed() == 0:
 		s.explain(c, Explanation{Known: true})
-	case len(s.doubt.hidden) > 0:
-		s.explain(c, Explanation{Hidden: s.doubt.hidden})
 	default:
 		s.doubt.about.Add(c)
 	}
 }
 
-// judgeIfDue decides what is to be made of corrections in doubt.
+// settleRound is settle after a round of audits. What was lost before the round is put right
+// by now: it explains nothing that comes later.
+func (s *Source) settleRound() {
+	s.settle()
+	if !s.audits.unsettled {
+		s.losses.where, s.losses.most = "", 0
+	}
+}
+
+// judgeIfDue decides what is to be made of corrections in doubt: as soon as hidden tasks
+// explain all of them, or when these have been waited for long enough.
 func (s *Source) judgeIfDue(now ktime.Time) error {
 	d := &s.doubt
 	if d.about.Count == 0 {
 		return nil
 	}
 	if d.watch == nil {
-		watch, err := s.probe.WatchTasks()
+		watch, err := d.begin()
 		if err != nil {
 			return err
 		}
 		d.watch, d.until = watch, now.Add(watched)
 		return nil
 	}
-	hidden, err := d.watch.Hidden()
-	if err == nil && len(hidden) == 0 && now < d.until {
+	seen, err := d.watch.Hidden()
+	d.hiding.saw(seen, now)
+	explained, rest := d.about.Split(func(by lifetime.Doer) bool { return d.hiding.explains(by, now) })
+	if err == nil && now < d.until && (len(seen) == 0 || rest.Count > 0) {
 		return nil
 	}
-	d.hidden = hidden
-	s.explain(d.about, Explanation{Hidden: hidden})
+	if explained.Missed() == 0 { // the kernel's own sockets
+		rest.Add(explained)
+	} else {
+		s.explain(explained, Explanation{Hidden: d.hiding.tasks(now)})
+	}
+	if rest.Count > 0 {
+		s.explain(rest, Explanation{})
+	}
 	d.about = lifetime.Corrections{}
 	err = errors.Join(err, d.watch.Stop())
 	d.watch = nil
@@ -89,14 +125,15 @@ func (s *Source) judgeAtEnd() error {
 }
 
 func (s *Source) explain(c lifetime.Corrections, why Explanation) {
-	told := lifetime.LostInfo{Where: s.losses.where, Reconciled: int64(c.Count)}
-	switch missed := c.Count - c.Expected; {
+	told := lifetime.LostInfo{Reconciled: int64(c.Count)}
+	switch {
 	case why.Known:
+		told.Where = s.losses.where
 	case len(why.Hidden) > 0:
-		told.Events, told.Where = missed, "hidden"
-		s.losses.total += missed
+		told.Events, told.Where = c.Missed(), "hidden"
+		s.losses.total += c.Missed()
 	default:
-		s.audits.discrepancies += missed
+		s.audits.discrepancies += c.Missed()
 	}
 	if s.options.Corrected != nil {
 		s.options.Corrected(c, why)

@@ -55,6 +55,7 @@ func New(p *probe.Probe, options Options) *Source {
 	now := ktime.Now()
 	s := &Source{probe: p, options: options, poll: pollInterval, stop: make(chan struct{}, 1)}
 	s.losses.next = now.Add(lossInterval)
+	s.doubt = newDoubt(p)
 	s.audits.next, s.audits.interval, s.audits.share = now.Add(auditInterval), auditInterval, auditShare
 	s.tracker = lifetime.NewTracker(options.Clock, options.Owners, options.States, func(r *lifetime.Record) { s.emit(r) })
 	return s
