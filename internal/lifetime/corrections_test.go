@@ -131,6 +131,20 @@ func TestMiniSocketOfAConnectionThatWasTold(t *testing.T) {
 	}
 }
 
+// What the first look finds is no correction, not even of a hold that a hook told of as the
+// others were being attached, and that is in a mini-socket by now.
+func TestFirstLookCorrectsNothing(t *testing.T) {
+	tr, l := newTracker(false)
+	found := holdIn(event.TCP, event.FinWait2, owner)
+	found.Kind, found.Time = event.Found, 3000
+	tr.Handle(found)
+	tr.Started()
+	tr.Handle(holdIn(event.TCP, event.SynSent, owner)) // from the ring
+	if c := tr.Corrections(); c.Count != 0 || len(l.ofType(Assign)) != 1 || tr.Totals().Assigned != 1 {
+		t.Errorf("corrected %+v, told %+v", c, l.records)
+	}
+}
+
 func TestDepartedIsBounded(t *testing.T) {
 	var d departed
 	for i := range 3 * departures {

@@ -149,7 +149,9 @@ func (t *Tracker) missed(e *event.Event) *hold {
 	t.totals.Assigned++
 	t.tell(Assign, max(h.assigned, h.key.Born), h)
 	h.untold = true // an assign record has no state
-	t.corrected(h, Untold)
+	if t.started {  // else its assign is in the ring, and it moved on before all hooks were there
+		t.corrected(h, Untold)
+	}
 	return h
 }
 
