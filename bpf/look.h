@@ -86,6 +86,8 @@ static __always_inline void refused(void)
 {
 	if (look_mode == LOOK_FIRST)
 		lose(LOSS_MAP);
+	else
+		__sync_fetch_and_add(&refusals, 1);
 }
 
 /* How a socket older than the trace came to its port, as far as it shows. */

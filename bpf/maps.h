@@ -63,6 +63,7 @@ __u64 attached;
  * that the next one may have to correct: a hook may be about to tell. */
 __u32 audit_number;
 __u64 suspects;
+__u64 refusals; /* 0, which the audit raises for all that it found no room for */
 
 /* Sample of both clocks, written by the program `clocks` and read by Go, which
  * writes the length of a jiffy before anything is attached. */

@@ -29,6 +29,7 @@ type auditor struct {
 	corrected     uint64 // in all, when the round began
 	confirming    bool
 	unsettled     bool // something was lost since the round began
+	refused       bool // there was no room for all that the last audit found
 	discrepancies uint64
 }
 
@@ -90,11 +91,12 @@ func (s *Source) audit() (suspects bool, err error) {
 	}
 	began := ktime.Now()
 	s.tracker.BeginAudit(began)
-	kernels, err := s.probe.Audit(all, s.tracker.Handle, s.readOn)
+	found, err := s.probe.Audit(all, s.tracker.Handle, s.readOn)
 	ours := s.tracker.EndAudit()
 	s.audits.ended = ktime.Now()
 	s.audits.took = s.audits.ended.Sub(began)
-	return kernels > 0 || ours > 0, err
+	s.audits.refused = found.Refused > 0
+	return found.Suspects > 0 || ours > 0, err
 }
 
 // lastAudit makes the held set true for the end, as long as nothing more is lost.

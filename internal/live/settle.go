@@ -68,10 +68,10 @@ func (s *Source) settle() {
 }
 
 // settleRound is settle after a round of audits. What was lost before the round is put right
-// by now: it explains nothing that comes later.
+// by now, but for what there was no room for: it explains nothing that comes later.
 func (s *Source) settleRound() {
 	s.settle()
-	if !s.audits.unsettled {
+	if !s.audits.unsettled && !s.audits.refused {
 		s.losses.where, s.losses.most = "", 0
 	}
 }

@@ -278,3 +278,20 @@ func TestLossExplainsOneSettledRound(t *testing.T) {
 		t.Errorf("where %q, %d discrepancies, %+v", j.losses.where, j.audits.discrepancies, j.whys)
 	}
 }
+
+// What there is no room for is found as long as it is held, and taken in when there is room:
+// the loss that says so explains that, too.
+func TestLossExplainsWhatIsRefused(t *testing.T) {
+	j := newJudged()
+	j.losses.where, j.losses.most = "map", 5
+	j.audits.refused = true
+	for range 3 {
+		j.settleRound()
+	}
+	j.gone(j.hold(event.UDP, event.Bound, ourPID, ourNS))
+	j.audits.refused = false
+	j.settleRound()
+	if len(j.whys) != 1 || !j.whys[0].Known || j.losses.where != "" {
+		t.Errorf("%+v, and then where is %q", j.whys, j.losses.where)
+	}
+}

@@ -282,6 +282,7 @@ const (
 	bpfVarLosses            = "losses"
 	bpfVarOnlyNetns         = "only_netns"
 	bpfVarPorts             = "ports"
+	bpfVarRefusals          = "refusals"
 	bpfVarRescued           = "rescued"
 	bpfVarRingWake          = "ring_wake"
 	bpfVarSeesRefusals      = "sees_refusals"
@@ -430,6 +431,7 @@ type bpfVariableSpecs struct {
 	Losses         *ebpf.VariableSpec `ebpf:"losses"`
 	OnlyNetns      *ebpf.VariableSpec `ebpf:"only_netns"`
 	Ports          *ebpf.VariableSpec `ebpf:"ports"`
+	Refusals       *ebpf.VariableSpec `ebpf:"refusals"`
 	Rescued        *ebpf.VariableSpec `ebpf:"rescued"`
 	RingWake       *ebpf.VariableSpec `ebpf:"ring_wake"`
 	SeesRefusals   *ebpf.VariableSpec `ebpf:"sees_refusals"`
@@ -515,6 +517,7 @@ type bpfVariables struct {
 	Losses         *ebpf.Variable `ebpf:"losses"`
 	OnlyNetns      *ebpf.Variable `ebpf:"only_netns"`
 	Ports          *ebpf.Variable `ebpf:"ports"`
+	Refusals       *ebpf.Variable `ebpf:"refusals"`
 	Rescued        *ebpf.Variable `ebpf:"rescued"`
 	RingWake       *ebpf.Variable `ebpf:"ring_wake"`
 	SeesRefusals   *ebpf.Variable `ebpf:"sees_refusals"`

@@ -43,18 +43,24 @@ func (p *Probe) Snapshot(namespaces []netns.NS, handle Handler, between func() e
 	return p.look(namespaces, handle, between)
 }
 
+// Audited is what an audit leaves to the next one.
+type Audited struct {
+	Suspects uint64 // what it may have to correct: a hook may be about to tell
+	Refused  uint64 // holds that there is no room for (Options.MaxHolds)
+}
+
 // Audit compares what is followed with the kernel's own tables and with the sockets
 // themselves. It hands over a Held event for each hold that is followed and still has its
 // port, and a Found event for each that no hook told of and that the audit before found
-// already; it drops what two audits find gone. suspects is how much the next audit may
-// have to correct: a hook may be about to tell. between is called every millisecond or
+// already; it drops what two audits find gone. between is called every millisecond or
 // so, that the ring does not fill meanwhile.
-func (p *Probe) Audit(namespaces []netns.NS, handle Handler, between func() error) (suspects uint64, err error) {
+func (p *Probe) Audit(namespaces []netns.NS, handle Handler, between func() error) (a Audited, err error) {
 	p.audits++
 	err = errors.Join(
 		p.setMode(lookAudit),
 		p.coll.Variables["audit_number"].Set(p.audits),
 		p.coll.Variables["suspects"].Set(uint64(0)),
+		p.coll.Variables["refusals"].Set(uint64(0)),
 	)
 	if err == nil {
 		err = p.look(namespaces, handle, between)
@@ -63,9 +69,9 @@ func (p *Probe) Audit(namespaces []netns.NS, handle Handler, between func() erro
 		err = p.RollCall(handle, between)
 	}
 	if err == nil {
-		err = p.coll.Variables["suspects"].Get(&suspects)
+		err = errors.Join(p.coll.Variables["suspects"].Get(&a.Suspects), p.coll.Variables["refusals"].Get(&a.Refused))
 	}
-	return suspects, err
+	return a, err
 }
 
 // LookUDP hands over a Held event for each hold that is followed, of the UDP sockets of

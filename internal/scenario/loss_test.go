@@ -84,6 +84,9 @@ func TestMoreHoldsThanFollowed(t *testing.T) {
 	if len(late) != more {
 		t.Errorf("%d holds were found later, want %d", len(late), more)
 	}
+	if ends := tr.all(func(r *told) bool { return r.Type == lifetime.End }); ends[0].End.Discrepancies != 0 {
+		t.Errorf("%d of them are told as a fault", ends[0].End.Discrepancies)
+	}
 }
 
 // A tracer whose hooks see nothing, and count nothing as lost, finds out by itself.
