@@ -53,7 +53,7 @@ func TestPort(t *testing.T) {
 		c.row("state", port, "CLOSE_WAIT after .*"),
 		c.row("state", port, "LAST_ACK after .*"),
 		c.row("release", port, ".*"))
-	kernels := regexp.MustCompile("(?m)^porttrace: (this kernel does not show |lost |  ).*\n")
+	kernels := regexp.MustCompile("(?m)^porttrace: (this kernel does not show |this kernel has no Landlock |lost |  ).*\n")
 	notices := kernels.ReplaceAllString(p.stderr.String(), "")
 	data := readFile(t, p.path("port.jsonl"))
 	wantJSONLines(t, data)

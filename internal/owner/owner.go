@@ -6,6 +6,7 @@ package owner
 import (
 	"bytes"
 	"errors"
+	"os"
 	"time"
 
 	"porttrace/internal/cgroup"
@@ -22,6 +23,7 @@ type Resolver struct {
 	cgroups  *cgroup.Paths // of version 2; nil: unknown
 	cgroups1 *cgroup.Paths // of version1; nil: unknown
 	version1 uint32        // the hierarchy of cgroup v1 that owners have ids of, 0: none
+	mixed    bool          // the host has hierarchies of cgroup v1, if only a named one
 	gone     gonePaths     // nil: nobody knows
 	onlooker onlooker
 	names    names
@@ -76,6 +78,9 @@ func NewResolver() *Resolver {
 			r.cgroups1 = paths
 		}
 	}
+	if own, err := os.ReadFile("/proc/self/cgroup"); err == nil {
+		r.mixed = bytes.Count(own, []byte("\n")) > bytes.Count(own, []byte("0::"))
+	}
 	return r
 }
 
@@ -122,7 +127,7 @@ func (r *Resolver) Describe(o event.Owner) lifetime.Owner {
 // meet finds out what there is to know of an owner, and whether there was time for all.
 func (r *Resolver) meet(o event.Owner) (k known, looked bool) {
 	path := r.path(o)
-	seen, looked := r.onlooker.look(o, path == "" || r.version1 != 0 && placeOf(path).Container == "")
+	seen, looked := r.onlooker.look(o, path == "" || r.mixed && placeOf(path).Container == "")
 	if path == "" || telling(seen.cgroup) > telling(path) {
 		path = seen.cgroup
 	}
