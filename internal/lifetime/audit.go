@@ -16,7 +16,10 @@ type audit struct {
 	running      bool
 	// strangers are held in the kernel and unknown here: now, and at the audit before
 	strangers, before map[event.ID]bool
-	corrections       Corrections
+	// untold were found by this audit. Who did that is known at its end, when the connections
+	// have been told as gone that they may be what is left of.
+	untold      []Hold
+	corrections Corrections
 }
 
 // BeginAudit starts an audit at this moment. The Held events handled until EndAudit are
@@ -88,5 +91,9 @@ func (t *Tracker) EndAudit() (suspects int) {
 		t.corrected(h, Gone)
 		t.end(h, a.prior, event.Vanished)
 	}
+	for i := range a.untold {
+		t.putDown(&a.untold[i], Untold)
+	}
+	a.untold = a.untold[:0]
 	return suspects + len(a.strangers)
 }

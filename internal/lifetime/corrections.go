@@ -110,13 +110,21 @@ func (t *Tracker) corrected(h *hold, was Difference) {
 	t.totals.Corrected++
 	c := &t.audit.corrections
 	c.Count++
-	if was == Gone && h.unclosed {
+	switch {
+	case was == Gone && h.unclosed:
 		c.Expected++
-		return
+	case was == Untold && t.audit.running:
+		t.audit.untold = append(t.audit.untold, h.Hold)
+	default:
+		t.putDown(&h.Hold, was)
 	}
-	by := t.doer(&h.Hold, was)
-	c.count(by, 1)
-	c.detail(Correction{h.Hold, was, by})
+}
+
+// putDown puts a difference down to who can have made it.
+func (t *Tracker) putDown(h *Hold, was Difference) {
+	by := t.doer(h, was)
+	t.audit.corrections.count(by, 1)
+	t.audit.corrections.detail(Correction{*h, was, by})
 }
 
 // doer says who can have made a difference unseen. A port is taken in a system call,

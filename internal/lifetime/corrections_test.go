@@ -131,6 +131,18 @@ func TestMiniSocketOfAConnectionThatWasTold(t *testing.T) {
 	}
 }
 
+// It may be found by the audit that finds the socket gone, too.
+func TestMiniSocketFoundAsItsSocketGoes(t *testing.T) {
+	tr, _ := newTracker(false)
+	tr.Started()
+	tr.Handle(holdIn(event.TCP, event.FinWait1, owner))
+	mini := foundNow(event.TimeWait, 0)
+	mini.Hold.Born = ktime.Time(1500).Add(time.Second)
+	if got := audits(tr, mini.Hold.Born, mini); got.Count != 2 || got.By[softirqs] != 2 {
+		t.Errorf("got %+v, want both to be by %+v", got, softirqs)
+	}
+}
+
 // What the first look finds is no correction, not even of a hold that a hook told of as the
 // others were being attached, and that is in a mini-socket by now.
 func TestFirstLookCorrectsNothing(t *testing.T) {
