@@ -31,21 +31,22 @@ type clientProcess struct {
 	answers *bufio.Scanner
 }
 
-// newClient starts a client to be traced in a new namespace with these ephemeral ports.
-func newClient(t *testing.T, lo, hi uint16) *clientProcess {
+// newClient starts a client to be traced in a new namespace with these ephemeral ports. Its
+// arguments are for others to see.
+func newClient(t *testing.T, lo, hi uint16, args ...string) *clientProcess {
 	t.Helper()
 	testutil.NeedBPF(t)
-	return startClient(t, lo, hi)
+	return startClient(t, lo, hi, args...)
 }
 
 // startClient is newClient for those who load no BPF.
-func startClient(t *testing.T, lo, hi uint16) *clientProcess {
+func startClient(t *testing.T, lo, hi uint16, args ...string) *clientProcess {
 	t.Helper()
 	testutil.Need(t, os.Geteuid() == 0, "root, to make network namespaces")
 	ns := testutil.NewNetNS(t)
 	ns.Sysctl(t, "ipv4/ip_local_port_range", fmt.Sprint(lo, hi))
 	c := &clientProcess{t: t, ns: ns}
-	cmd := exec.Command("/proc/self/exe")
+	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), roleEnv+"=client")
 	c.run(cmd, func() (err error) {
 		ns.Do(func() { err = cmd.Start() })

@@ -74,7 +74,7 @@ func stuckPipe(t *testing.T) *os.File {
 	return write
 }
 
-// A first signal cannot end a trace whose reader does not read; a second one does.
+// A first signal gives a reader who does not read some time; a second one does not.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	for sig, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		t.Run(sig.String(), func(t *testing.T) {

@@ -127,6 +127,20 @@ func (t *tracer) sumUp() {
 	t.notice("%s", text)
 }
 
+// sumUpShown says what standard output lacks, unless that was said of the recording.
+func (t *tracer) sumUpShown() {
+	what := "row"
+	if t.config.Show != showTable {
+		what = "record"
+		if t.file == nil { // it was the recording
+			return
+		}
+	}
+	if n := t.out.Missing(); n > 0 {
+		t.notice("standard output lacks %s: it was not read in time", terminal.Count(n, what))
+	}
+}
+
 // was is a count of what happened to as many.
 func was(n uint64, what string) string {
 	if n == 1 {

@@ -5,12 +5,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"unicode"
 
+	"porttrace/internal/backlog"
 	"porttrace/internal/flagvalue"
 )
 
@@ -42,9 +44,17 @@ func commands() []command {
 func run(e *env) int {
 	err := dispatch(e)
 	if text := message(err); text != "" {
-		fmt.Fprintf(e.stderr, "porttrace: %s\n", text)
+		out := patient(e.stderr)
+		fmt.Fprintf(out, "porttrace: %s\n", text)
+		_ = out.Close() // there is nowhere else to say it
 	}
 	return exitStatus(err)
+}
+
+// patient returns standard error as one that makes nobody wait, but Close for a while: it
+// may be the terminal or the pager that nobody reads.
+func patient(stderr io.Writer) *backlog.Stream {
+	return backlog.New(stderr, backlog.Options{Name: "standard error", Record: "line", Batches: 1})
 }
 
 func dispatch(e *env) error {

@@ -44,7 +44,7 @@ func (t *tracer) firstLook(pools []lifetime.Range, rows func(*lifetime.Record)) 
 	var held []lifetime.Record
 	err := t.live.Snapshot(func(r *lifetime.Record) { held = append(held, keep(r)) })
 	if err == nil {
-		err = terminal.WritePorts(t.env.stdout, t.portAnswers(pools))
+		err = terminal.WritePorts(promptly{t.out}, t.portAnswers(pools))
 	}
 	for i := range held { // also after an error: the recording is to be whole
 		rows(&held[i])
@@ -135,8 +135,8 @@ func (t *tracer) through(emit func(*lifetime.Record)) func(*lifetime.Record) {
 func (t *tracer) filtered(emit func(*lifetime.Record)) func(*lifetime.Record) {
 	noting := func(r *lifetime.Record) {
 		if r.Type == lifetime.End {
-			t.end = t.complete(*r.End)
-			r.End = t.end
+			end := *r.End
+			t.end = &end
 		}
 		emit(r)
 	}
@@ -144,14 +144,4 @@ func (t *tracer) filtered(emit func(*lifetime.Record)) func(*lifetime.Record) {
 		return noting
 	}
 	return func(r *lifetime.Record) { t.filter.Apply(r, noting) }
-}
-
-// complete adds to the totals what did not reach the recording.
-func (t *tracer) complete(end lifetime.EndInfo) *lifetime.EndInfo {
-	if t.file != nil {
-		unwritten := t.file.Settle()
-		end.Lost += unwritten
-		end.Complete = end.Complete && unwritten == 0
-	}
-	return &end
 }

@@ -33,6 +33,10 @@ func trace(e *env) error {
 		return usageError{err}
 	}
 	return e.interruptible(func(ctx context.Context, renew <-chan struct{}) error {
-		return runTrace(ctx, renew, e, config)
+		said := patient(e.stderr)
+		defer said.Close()
+		of := *e
+		of.stderr = said
+		return runTrace(ctx, renew, &of, config)
 	})
 }

@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
+	"porttrace/internal/backlog"
 	"porttrace/internal/diagnose"
 	"porttrace/internal/filter"
 	"porttrace/internal/ktime"
@@ -18,7 +18,6 @@ import (
 	"porttrace/internal/pool"
 	"porttrace/internal/probe"
 	"porttrace/internal/recording"
-	"porttrace/internal/terminal"
 )
 
 // tracer is one trace from the first look to the end record. It implements
@@ -36,6 +35,8 @@ type tracer struct {
 	engine   *diagnose.Engine
 	filter   *filter.Stage   // nil: everything is shown
 	file     *recording.File // nil: the recording goes elsewhere or nowhere
+	out      *backlog.Stream // standard output; nil: nothing goes there
+	shown    shown           // what goes there; nil: nothing
 	renew    <-chan struct{} // a SIGHUP
 	runtime  *runtimeStats   // nil: nobody asked
 	thrift   *thrift         // nil: no limit
@@ -193,45 +194,23 @@ func (t *tracer) couldMeetPorts(info *lifetime.FailureInfo) bool {
 	return false
 }
 
-// sinks returns where records go, the recording first.
-func (t *tracer) sinks() []pipeline.Sink {
-	var sinks []pipeline.Sink
-	switch {
-	case t.file != nil:
-		sinks = append(sinks, t.file)
-	case t.config.Output == "-":
-		sinks = append(sinks, recording.NewWriter(t.env.stdout))
-	}
-	width, isTerminal := t.env.terminal()
-	switch t.config.Show {
-	case showJSON:
-		sinks = append(sinks, recording.NewWriter(t.env.stdout))
-	case showTable:
-		table := terminal.New(t.env.stdout, terminal.Options{
-			Width:    width,
-			Color:    isTerminal && t.env.getenv("NO_COLOR") == "",
-			States:   t.config.States,
-			Columns:  t.config.Columns,
-			More:     t.config.More,
-			Location: t.env.now().Location(),
-		})
-		sinks = append(sinks, sparing{table, t})
-		if f, isFile := t.env.stdout.(*os.File); isFile && isTerminal {
-			sinks = append(sinks, hangup{f})
-		}
-	}
-	return sinks
-}
-
 func (t *tracer) run(ctx context.Context, sinks []pipeline.Sink) error {
 	if t.config.Output != "" && t.config.Output != "-" {
 		t.notice("recording to %s", t.config.Output)
 	}
 	err := pipeline.Run(ctx, t, sinks...)
+	var unshown error
+	if t.shown != nil {
+		unshown = t.shown.Close()
+		err = joinNew(err, unshown)
+	}
 	if t.env.getenv("PORTTRACE_BPF_STATS") == "1" {
 		t.writeStats()
 	}
 	t.sumUp()
+	if t.shown != nil && unshown == nil {
+		t.sumUpShown()
+	}
 	t.sumUpFindings()
 	if t.failed != nil {
 		return t.failed

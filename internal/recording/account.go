@@ -32,7 +32,7 @@ func (k *keeper) put(lines []byte, retry bool) {
 		case err == nil:
 			k.hole.err = nil
 			if mending || k.hole.told > told {
-				k.notices.end(k.hole.missing())
+				k.notices.End(k.hole.missing())
 			}
 			return
 		case errors.Is(err, errCut) && !cut: // once: there may be no end of it
@@ -157,7 +157,7 @@ func (k *keeper) handle(err error) {
 // fail begins a hole, or goes on with one.
 func (k *keeper) fail(err error) {
 	k.hole.err = err
-	k.notices.begin(time.Now(), "writing recording %q: %v: tracing goes on, records are being dropped %s", k.path, err, until(err))
+	k.notices.Begin(time.Now(), "writing recording %q: %v: tracing goes on, records are being dropped %s", k.path, err, until(err))
 }
 
 // startLine returns the start record of the present part.
@@ -182,12 +182,17 @@ func (k *keeper) startLine() []byte {
 }
 
 func (k *keeper) lostLine(n uint64) []byte {
-	k.line = AppendRecord(k.line[:0], &lifetime.Record{
+	k.line = appendMissing(k.line[:0], k.now(), n)
+	return k.line
+}
+
+// appendMissing tells that n records are missing.
+func appendMissing(dst []byte, at ktime.Wall, n uint64) []byte {
+	return AppendRecord(dst, &lifetime.Record{
 		Type: lifetime.Lost,
-		Time: k.now(),
+		Time: at,
 		Lost: &lifetime.LostInfo{Events: n, Where: "recording", Reconciled: -1},
 	})
-	return k.line
 }
 
 // count returns how many records lines hold.

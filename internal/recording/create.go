@@ -56,7 +56,8 @@ func Create(path string, opts Options) (*File, error) {
 		return nil, fmt.Errorf("creating recording %q: %w%s", path, err, advice(path, err))
 	}
 	go k.run()
-	return &File{k: k, b: k.q.take()}, nil
+	b, _ := k.q.Take()
+	return &File{k: k, b: b}, nil
 }
 
 // advice follows an error with what to do about it.

@@ -104,7 +104,7 @@ func (f *File) Flush() error {
 	if err := f.usable(); err != nil {
 		return err
 	}
-	if !f.b.empty() && len(f.k.q.full) == 0 {
+	if !f.b.empty() && len(f.k.q.Full) == 0 {
 		f.handOver()
 	}
 	return nil
@@ -119,9 +119,8 @@ func (f *File) usable() error {
 
 // handOver passes the batch on, or where the disk has stalled drops what it holds.
 func (f *File) handOver() {
-	next := f.k.q.take()
-	if next != nil {
-		f.k.q.full <- f.b
+	if next, ok := f.k.q.Take(); ok {
+		f.k.q.Full <- f.b
 		f.b = next
 		return
 	}
@@ -129,7 +128,7 @@ func (f *File) handOver() {
 	f.b.owed += by
 	f.b.lost += count(f.b.data) - clocks
 	f.b.data = f.b.data[:0]
-	f.k.notices.begin(time.Now(),
+	f.k.notices.Begin(time.Now(),
 		"recording %q: the disk does not keep up: tracing goes on, records are being dropped until it does", f.k.path)
 }
 
@@ -140,9 +139,9 @@ func (f *File) Settle() uint64 {
 	if !f.closed.Load() {
 		settled := make(chan uint64)
 		f.b.settled = settled
-		f.k.q.full <- f.b // no longer ours
+		f.k.q.Full <- f.b // no longer ours
 		n := <-settled
-		f.b = f.k.q.take() // not nil: all are back
+		f.b, _ = f.k.q.Take() // all are back
 		return n
 	}
 	return f.k.hole.missing()
@@ -188,9 +187,9 @@ func (f *File) Close() error {
 // stop has the keeper write what is left and waits for it.
 func (f *File) stop() {
 	f.b.last = true
-	f.k.q.full <- f.b
+	f.k.q.Full <- f.b
 	f.b = nil
-	close(f.k.q.full)
+	close(f.k.q.Full)
 	<-f.k.done
 }
 

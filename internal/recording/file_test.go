@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"porttrace/internal/backlog"
 	"porttrace/internal/lifetime"
 )
 
@@ -267,7 +268,7 @@ func TestStalledDisk(t *testing.T) {
 		if got := h.all(); len(got) != 2 || got[1] != fmt.Sprintf("recording again: %d records are missing", missing) {
 			t.Errorf("%q", got)
 		}
-		if made := f.k.q.made.Load(); made > spareLen+1 {
+		if made := f.k.q.Made(); made > backlog.Spares+1 {
 			t.Errorf("%d buffers are kept", made)
 		}
 	}

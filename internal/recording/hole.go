@@ -4,14 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// quiet is how long after the beginning of one hole no other is spoken of.
-const quiet = time.Minute
 
 // hole counts the records that did not reach the file. It is the keeper's alone.
 type hole struct {
@@ -27,44 +23,8 @@ func (h *hole) missing() uint64 { return h.open + h.told }
 func (h *hole) tell(n uint64)   { h.open -= n; h.told += n }
 func (h *hole) untell(n uint64) { h.open += n; h.told -= n }
 
-// notices tells people about holes, at most one beginning and one end a minute, so that
-// a disk that comes and goes does not drown everything else. It is for any goroutine.
-type notices struct {
-	say func(format string, args ...any)
-
-	mu    sync.Mutex
-	open  bool      // a beginning was told, and no end since
-	begun time.Time // the last beginning told
-	told  uint64    // records missing when last told
-}
-
-// begin tells what, unless that is known already or too much at now. What goes on is to
-// be told again and again: then it is heard once there is time for it.
-func (n *notices) begin(now time.Time, format string, args ...any) {
-	n.mu.Lock()
-	tell := !n.open && (n.begun.IsZero() || now.Sub(n.begun) >= quiet)
-	if tell {
-		n.open, n.begun = true, now
-	}
-	n.mu.Unlock()
-	if tell { // not under the lock: whoever listens may take their time
-		n.say(format, args...)
-	}
-}
-
-// end tells of the end of what begin told, missing being the records that are missing
-// since the recording began.
-func (n *notices) end(missing uint64) {
-	n.mu.Lock()
-	tell, since := n.open, missing-n.told
-	if tell {
-		n.open, n.told = false, missing
-	}
-	n.mu.Unlock()
-	if tell {
-		n.say("recording again: %s", missingOf(since))
-	}
-}
+// goesOn is what people are told at the end of a hole.
+func goesOn(missing uint64) string { return "recording again: " + missingOf(missing) }
 
 func missingOf(n uint64) string {
 	switch n {

@@ -273,30 +273,6 @@ func TestTornLineThatStays(t *testing.T) {
 	}
 }
 
-func TestNoticesComeInPairsAndNotOften(t *testing.T) {
-	h := &heard{}
-	n := notices{say: h.notice}
-	at := time.Now()
-	n.end(0) // nothing was told
-	n.begin(at, "full")
-	n.begin(at.Add(quiet), "full") // the same hole
-	n.end(5)
-	n.begin(at.Add(quiet-1), "again")
-	n.end(7)
-	n.begin(at.Add(quiet-1), "and again")
-	n.begin(at.Add(quiet), "and again")
-	n.end(8)
-	n.begin(at.Add(3*quiet), "full")
-	n.end(9)
-	n.begin(at.Add(5*quiet), "full")
-	n.end(9)
-	want := []string{"full", "recording again: 5 records are missing", "and again", "recording again: 3 records are missing",
-		"full", "recording again: 1 record is missing", "full", "recording again: no records are missing"}
-	if got := h.all(); !slices.Equal(got, want) {
-		t.Errorf("%q", got)
-	}
-}
-
 // The end record is worth an attempt on a disk that refused the last one, flushed or not:
 // without it a recording that can be written again would end without saying so.
 func TestEndAfterBrokenDisk(t *testing.T) {

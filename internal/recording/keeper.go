@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"porttrace/internal/backlog"
 	"porttrace/internal/lifetime"
 	"porttrace/internal/thread"
 )
@@ -17,7 +18,7 @@ const interval = time.Second
 // keeper writes batches to the disk, in a goroutine of its own, so that the disk blocks
 // nobody else. It alone touches what is below, until done is closed.
 type keeper struct {
-	q    *queue
+	q    *backlog.Queue[*batch]
 	wake chan struct{} // Reopen was called
 	done chan struct{} // closed when run has returned
 
@@ -37,7 +38,7 @@ type keeper struct {
 	removed bool          // part has no name any more
 	asked   bool          // to reopen
 	ended   bool          // what was to come last was put: whatever that left out is missing for good
-	notices notices
+	notices backlog.Notices
 
 	limit   int64 // the size at which to rotate
 	stuck   bool  // rotation failed, and that was said
@@ -62,9 +63,9 @@ func newKeeper(path string, user *invoker, opts Options) (*keeper, error) {
 		return nil, err
 	}
 	k := &keeper{
-		q: newQueue(), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		q: backlog.NewQueue(queueLen, newBatch), wake: make(chan struct{}, 1), done: make(chan struct{}),
 		path: path, opts: opts, hand: h, folder: d, base: base, number: 1,
-		notices: notices{say: opts.Notice}, limit: opts.RotateSize, late: make(chan error, 1),
+		notices: backlog.Notices{Say: opts.Notice, Again: goesOn}, limit: opts.RotateSize, late: make(chan error, 1),
 	}
 	if k.part, err = k.newPart(d.create); err != nil {
 		d.close()
@@ -96,7 +97,7 @@ func (k *keeper) run() {
 	defer tick.Stop()
 	for {
 		select {
-		case b, more := <-k.q.full:
+		case b, more := <-k.q.Full:
 			if !more {
 				k.finish()
 				return
@@ -105,8 +106,8 @@ func (k *keeper) run() {
 		case <-k.wake:
 			k.asked = true
 			// What was handed over before belongs to the old file.
-			for range len(k.q.full) {
-				k.take(<-k.q.full)
+			for range len(k.q.Full) {
+				k.take(<-k.q.Full)
 			}
 			k.reopen()
 		case <-tick.C:
@@ -126,7 +127,8 @@ func (k *keeper) take(b *batch) {
 		k.put(b.data, b.last || settled != nil)
 	}
 	k.ended = k.ended || b.last
-	k.q.give(b)
+	b.reset()
+	k.q.Give(b)
 	if settled == nil {
 		return
 	}

@@ -50,11 +50,14 @@ func (k *keeper) now() ktime.Wall {
 	return k.start.Time + ktime.Wall(ktime.Now().Sub(k.start.Start.Uptime)+k.moved)
 }
 
-// clockLine makes up for clock records that were dropped.
 func (k *keeper) clockLine(by time.Duration) []byte {
-	from := k.now()
-	k.line = AppendRecord(k.line[:0], &lifetime.Record{
+	k.line = appendMoved(k.line[:0], k.now(), by)
+	return k.line
+}
+
+// appendMoved makes up for clock records that were dropped.
+func appendMoved(dst []byte, from ktime.Wall, by time.Duration) []byte {
+	return AppendRecord(dst, &lifetime.Record{
 		Type: lifetime.Clock, Time: from + ktime.Wall(by), Clock: &lifetime.ClockInfo{From: from},
 	})
-	return k.line
 }

@@ -268,7 +268,7 @@ func TestTruncatedByOthers(t *testing.T) {
 			if name == forms[1] { // in the middle of a frame
 				write(t, f, 1000, 1001)
 				f.Flush()
-				eventually(t, "the keeper is done with it", func() bool { return len(f.k.q.free)+1 == int(f.k.q.made.Load()) })
+				eventually(t, "the keeper is done with it", func() bool { return f.k.q.Taken() == 1 })
 				if n := len(contentsOf(t, path).ids); n != 1001 {
 					t.Errorf("%d records", n)
 				}

@@ -1,37 +1,44 @@
 package recording
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"porttrace/internal/backlog"
+	"porttrace/internal/ktime"
 	"porttrace/internal/lifetime"
 	"porttrace/internal/pipeline"
 )
 
 var _ pipeline.Sink = (*Writer)(nil)
 
-// flushAt is how many bytes of whole lines gather before they are written unasked.
-const flushAt = 256 << 10
-
-// Writer writes records to an io.Writer as JSON Lines, in the caller's goroutine. Each
-// write it makes holds whole lines only. After an error nothing more is written, and
-// every call returns that error. It is for one goroutine. For a file that is to outlast
-// a full disk, see File.
+// Writer writes records to an io.Writer as JSON Lines. Each write it makes holds whole
+// lines only. Where the io.Writer is a backlog.Out that has no room, records are dropped
+// and counted, and as soon as there is room again a lost record (where "recording") tells
+// how many are missing at that place. After any other error nothing more is written, and
+// every call returns that error. It is for one goroutine. For a file that is to outlast a
+// full disk, see File.
 type Writer struct {
-	w     io.Writer
-	buf   []byte
-	tails tails
-	err   error
+	out     backlog.Out
+	buf     []byte
+	records uint64        // in buf, but for those that tell of a hole
+	begun   int           // bytes of buf that do
+	lost    uint64        // records in the hole
+	owed    time.Duration // what clock records in there told
+	last    ktime.Wall    // the time of the last record
+	tails   tails
+	err     error
 }
 
-// NewWriter returns a Writer to w.
+// NewWriter returns a Writer to w, in the caller's goroutine where w is no backlog.Out.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{w: w}
+	return &Writer{out: backlog.To(w)}
 }
 
-// Write adds one record. It keeps nothing of r. The line reaches the io.Writer at the
-// next Flush, or earlier once 256 KiB are waiting. A record too long for any reader
-// (1 MiB) is an error.
+// Write adds one record. It keeps nothing of r. The line is put out at the next Flush, or
+// earlier once 256 KiB are waiting. A record too long for any reader (1 MiB) is an error.
 func (w *Writer) Write(r *lifetime.Record) error {
 	if w.err != nil {
 		return w.err
@@ -40,30 +47,82 @@ func (w *Writer) Write(r *lifetime.Record) error {
 	if w.buf, err = appendLine(w.buf, r, &w.tails); err != nil {
 		return w.fail(err)
 	}
+	w.last = r.Time
+	if r.Type != lifetime.Clock { // none of these is ever missing
+		w.records++
+	}
 	if len(w.buf) >= flushAt {
-		return w.Flush()
+		return w.put()
 	}
 	return nil
 }
 
-// Flush writes every line so far.
+// Flush puts out every line so far.
 func (w *Writer) Flush() error {
-	if w.err != nil || len(w.buf) == 0 {
+	if w.err != nil {
 		return w.err
 	}
-	n, err := w.w.Write(w.buf)
-	if err == nil && n < len(w.buf) {
-		err = io.ErrShortWrite
+	if err := w.put(); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := w.out.Flush(); err != nil {
 		return w.fail(err)
 	}
-	w.buf = w.buf[:0]
 	return nil
 }
 
-// Close flushes. It does not close the io.Writer.
-func (w *Writer) Close() error { return w.Flush() }
+// put puts out the lines so far, or drops them.
+func (w *Writer) put() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	switch err := w.out.Put(w.buf, w.records); {
+	case err == nil:
+		w.buf, w.begun, w.records, w.lost, w.owed = w.buf[:0], 0, 0, 0, 0
+	case errors.Is(err, backlog.ErrFull):
+		w.drop()
+	default:
+		return w.fail(err)
+	}
+	return nil
+}
+
+// drop leaves of the lines so far what tells that they are missing.
+func (w *Writer) drop() {
+	by, _ := moved(w.buf[w.begun:])
+	w.lost += w.records
+	w.owed += by
+	w.records = 0
+	at := w.last - ktime.Wall(w.owed) // by the clock of the lines before
+	w.buf = w.buf[:0]
+	if w.lost > 0 {
+		w.buf = appendMissing(w.buf, at, w.lost)
+	}
+	if w.owed != 0 {
+		w.buf = appendMoved(w.buf, at, w.owed)
+	}
+	w.begun = len(w.buf)
+}
+
+// Settle waits until what was written is out or given up, and returns how many records are
+// missing so far.
+func (w *Writer) Settle() uint64 {
+	w.out.Settle() // makes room
+	if w.err == nil {
+		_ = w.put() // it stays
+	}
+	return w.out.Settle()
+}
+
+// Close flushes, and closes a backlog.Out, but no other io.Writer.
+func (w *Writer) Close() error {
+	_ = w.Flush() // it stays
+	err := w.out.Close()
+	if w.err == nil && err != nil {
+		return w.fail(err)
+	}
+	return w.err
+}
 
 func (w *Writer) fail(err error) error {
 	w.err = fmt.Errorf("writing recording: %w", err)

@@ -4,11 +4,13 @@
 package terminal
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"time"
 
+	"porttrace/internal/backlog"
 	"porttrace/internal/lifetime"
 )
 
@@ -39,7 +41,7 @@ type Options struct {
 // hold from before the start. It keeps rows in a buffer that Flush writes, or Write
 // when it grows large. It is for one goroutine.
 type Table struct {
-	w       io.Writer
+	out     backlog.Out
 	opts    Options
 	columns []column
 	slack   int    // columns that widening may still take
@@ -47,20 +49,23 @@ type Table struct {
 	hasPath bool   // a column tells it: no other needs to
 
 	buf    []byte
-	col    int  // columns taken in the row being written
-	rows   int  // since the header
-	header bool // due before the next row
+	events uint64 // rows in it
+	col    int    // columns taken in the row being written
+	rows   int    // since the header
+	header bool   // due before the next row
+	err    error  // the first
 }
 
 // writeAt bounds the buffer for a source that never pauses.
 const writeAt = 64 << 10
 
-// New returns a table that writes to w.
+// New returns a table that writes to w. Where w is a backlog.Out that has no room, rows are
+// left out.
 func New(w io.Writer, opts Options) *Table {
 	if opts.Location == nil {
 		opts.Location = time.UTC
 	}
-	t := &Table{w: w, opts: opts, header: true, buf: make([]byte, 0, writeAt+4<<10)}
+	t := &Table{out: backlog.To(w), opts: opts, header: true, buf: make([]byte, 0, writeAt+4<<10)}
 	t.columns, t.slack, t.clock = layout(&opts)
 	t.hasPath = has(t.columns, colPath)
 	return t
@@ -77,23 +82,51 @@ func (t *Table) Write(r *lifetime.Record) error {
 		t.writeHeader()
 	}
 	t.writeRow(&v)
+	t.events++
 	if len(t.buf) >= writeAt {
-		return t.Flush()
+		return t.put()
 	}
 	return nil
 }
 
 // Flush writes the rows that wait. After an error they are dropped.
 func (t *Table) Flush() error {
+	if err := t.put(); err != nil {
+		return err
+	}
+	return t.fail(t.out.Flush())
+}
+
+func (t *Table) put() error {
 	if len(t.buf) == 0 {
 		return nil
 	}
-	_, err := t.w.Write(t.buf)
-	t.buf = t.buf[:0]
-	if err != nil {
-		return fmt.Errorf("writing the table: %w", err)
+	err := t.out.Put(t.buf, t.events)
+	t.buf, t.events = t.buf[:0], 0
+	if errors.Is(err, backlog.ErrFull) {
+		t.header = true // it may have been among them
+		return nil
 	}
-	return nil
+	return t.fail(err)
+}
+
+// Close flushes, and closes a backlog.Out, but no other io.Writer. Its error is the first
+// one that there was.
+func (t *Table) Close() error {
+	_ = t.Flush() // it is kept
+	_ = t.fail(t.out.Close())
+	return t.err
+}
+
+// fail returns the first error.
+func (t *Table) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	if t.err == nil {
+		t.err = fmt.Errorf("writing the table: %w", err)
+	}
+	return t.err
 }
 
 func (t *Table) writeHeader() {
