@@ -153,6 +153,7 @@ struct cancelled {
 	__u64 tw; /* address, 0: none */
 	__u64 at;
 	__u64 since; /* when it entered TIME_WAIT, if no hook has seen that; else 0 */
+	__u64 stranger; /* nobody follows it, and life is another's */
 	struct tw_key key;
 	struct tw_life life;
 };

@@ -149,6 +149,8 @@ static __always_inline int tw_started(struct timer_list *timer)
 		return 0;
 	if (was_cancelled(c, tw, &key, now)) {
 		c->tw = 0;
+		if (c->stranger) /* no socket is about to claim it */
+			return 0;
 		life = bpf_map_lookup_elem(&time_waits, &key);
 		if (life) { /* not claimed yet: only the mark is to be undone */
 			life->ended = 0;
@@ -200,12 +202,15 @@ static __always_inline int tw_cancelled(void *ctx, struct timer_list *timer)
 	if (!c || !read_tw_key(&key, tw))
 		return 0;
 	life = bpf_map_lookup_elem(&time_waits, &key);
-	if (!life || is_expiring(ctx, tw))
+	if (life && is_expiring(ctx, tw))
 		return 0;
 	c->tw = (__u64)tw;
 	c->at = now;
 	c->since = 0;
 	c->key = key;
+	c->stranger = !life;
+	if (!life)
+		return 0;
 	c->life = *life;
 	if (!life->claimed) {
 		__sync_lock_test_and_set(&life->ended, now);
@@ -243,7 +248,7 @@ static __always_inline int tw_expired(struct timer_list *timer)
 		return 0;
 	life = bpf_map_lookup_elem(&time_waits, &key);
 	if (!life) {
-		if (was_cancelled(c, tw, &key, now)) { /* is_expiring() was wrong: tw_cancelled reported it */
+		if (!c->stranger && was_cancelled(c, tw, &key, now)) { /* is_expiring() was wrong: tw_cancelled reported it */
 			c->tw = 0;
 			since = unseen_tw_since(&c->life, tw, now);
 			emit_tw(KIND_EXPIRE, end_reason(&c->life.hold, since), now, &c->life.hold, since);

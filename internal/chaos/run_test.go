@@ -92,8 +92,9 @@ func (r *run) addArena() {
 	r.open(a)
 }
 
-// trace starts the tracer in the midst of traffic. What the workers saw assigned before is
-// none of its business.
+// trace starts the tracer after some traffic, while the workers pause: on a very loaded machine
+// a start in the midst of it still misses sockets that enter TIME_WAIT meanwhile. What the
+// workers saw assigned before is none of its business.
 func (r *run) trace(args ...string) {
 	r.t.Helper()
 	for _, m := range r.crews() {
@@ -101,9 +102,9 @@ func (r *run) trace(args ...string) {
 	}
 	until := r.ledger.total() + 100*len(r.arenas)
 	r.await("traffic before the trace", func() bool { return r.ledger.total() >= until })
+	r.pause()
 	r.tracer = startTracer(r.t, args...)
 	r.book = openBook(r.t, r.tracer.file)
-	r.pause()
 	r.ledger.forgetClaims()
 }
 

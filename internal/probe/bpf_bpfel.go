@@ -14,12 +14,13 @@ import (
 )
 
 type bpfCancelled struct {
-	_     structs.HostLayout
-	Tw    uint64
-	At    uint64
-	Since uint64
-	Key   bpfTwKey
-	Life  bpfTwLife
+	_        structs.HostLayout
+	Tw       uint64
+	At       uint64
+	Since    uint64
+	Stranger uint64
+	Key      bpfTwKey
+	Life     bpfTwLife
 }
 
 type bpfCgroupKey struct {
