@@ -12,14 +12,26 @@ import (
 
 // suiteOf is a package whose tests run in guests.
 type suiteOf struct {
-	name  string
-	hooks bool // its tests depend on the hook set
+	name  string // below internal, or of a program below cmd
+	hooks bool   // its tests depend on the hook set
+	only  string // those that a kernel may make a difference to; "": all
 }
 
-var packages = []suiteOf{{"scenario", true}, {"probe", true}, {"sockdiag", false}, {"confine", false}, {"chaos", true}}
+var packages = []suiteOf{
+	{"scenario", true, ""}, {"probe", true, ""}, {"sockdiag", false, ""}, {"confine", false, ""}, {"chaos", true, ""},
+	{"cgroup", false, ""},
+	{"porttrace", false, "^(TestPort|TestNothingStays.*|TestTraceFromContainer|TestDoctorInContainer|TestOwnerByVersion1)$"},
+}
 
 // command stands for a command that is run in place of tests.
 var command = suiteOf{name: "command"}
+
+func (p suiteOf) path() string {
+	if p.name == "porttrace" {
+		return "./cmd/porttrace"
+	}
+	return "./internal/" + p.name
+}
 
 // built are the programs for guests of one architecture.
 type built struct {
@@ -32,7 +44,7 @@ type built struct {
 // build compiles what an architecture's guests run: static, as there is no libc.
 func build(ctx context.Context, dir, arch string, packages []suiteOf) (*built, error) {
 	at := func(name string) string { return filepath.Join(dir, name+"-"+arch) }
-	b := &built{init: at("init"), porttrace: at("porttrace"), tests: map[string]string{}}
+	b := &built{init: at("init"), porttrace: at("bin-porttrace"), tests: map[string]string{}}
 	steps := [][]string{
 		{"build", "-o", b.init, "./internal/vm/init"},
 		{"build", "-o", b.porttrace, "./cmd/porttrace"},
@@ -44,7 +56,7 @@ func build(ctx context.Context, dir, arch string, packages []suiteOf) (*built, e
 			continue
 		}
 		b.tests[p.name] = at(p.name)
-		steps = append(steps, []string{"test", "-c", "-o", b.tests[p.name], "./internal/" + p.name})
+		steps = append(steps, []string{"test", "-c", "-o", b.tests[p.name], p.path()})
 	}
 	for _, args := range steps {
 		args = append([]string{args[0], "-trimpath", "-ldflags=-s -w"}, args[1:]...)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ type machine struct {
 var machines = map[string]machine{
 	// An old CPU: what younger ones add (AVX, SMAP and more) takes emulation a quarter longer.
 	"amd64": {"qemu-system-x86_64", "qemu-system-x86", "ttyS0", []string{"-M", "q35", "-cpu", "Nehalem"}, nil},
-	"arm64": {"qemu-system-aarch64", "qemu-system-arm", "ttyAMA0", []string{"-M", "virt,gic-version=3", "-cpu", "cortex-a72"}, []string{"a clock that wakes the machine"}},
+	"arm64": {"qemu-system-aarch64", "qemu-system-arm", "ttyAMA0", []string{"-M", "virt,gic-version=3", "-cpu", "cortex-a72"}, []string{"suspend to memory"}},
 }
 
 // guest is one boot: a kernel, a hook set, and what runs in it.
@@ -145,8 +146,8 @@ func (l *lab) initramfs(name string, g *guest) (err error) {
 // program is the order to run a package's tests.
 func (g *guest) program(p suiteOf, file string) orders.Program {
 	args := []string{file, "-test.v=test2json", "-test.timeout=60m", "-test.paniconexit0"}
-	if g.run != "" {
-		args = append(args, "-test.run="+g.run)
+	if run := cmp.Or(g.run, p.only); run != "" {
+		args = append(args, "-test.run="+run)
 	}
 	return orders.Program{Name: p.name, Args: args, Env: []string{
 		"PORTTRACE_TEST_HOOKS=" + g.hooks,

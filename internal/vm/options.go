@@ -33,7 +33,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&kernels, "kernel", "", "only these `versions`, a list with commas, such as 6.12,newest")
 	set.StringVar(&arch, "arch", "", "only this `architecture`, amd64 or arm64; amd64 if there is a -kernel")
 	set.StringVar(&hooks, "hooks", "", "only this hook `set`: stable, fentry or auto")
-	set.StringVar(&names, "package", "", "only these `packages` below internal, a list with commas")
+	set.StringVar(&names, "package", "", "only these `packages`, a list with commas")
 	set.StringVar(&o.run, "run", "", "only the tests that match this `expression`, as for go test")
 	set.StringVar(&instead, "command", "", "run this `command`, such as \"porttrace doctor\", in place of tests, and print what it says")
 	set.BoolVar(&o.verbose, "v", false, "print all that guests say, too")

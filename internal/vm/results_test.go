@@ -23,7 +23,7 @@ const console = "[    1.0] booting\r\n" +
 
 func readConsole(t *testing.T, console string) []*result {
 	t.Helper()
-	g := &guest{kernel: &kernel{version: "6.12.1", arch: "amd64"}, hooks: "stable", packages: []suiteOf{{"scenario", true}, {"probe", true}}}
+	g := &guest{kernel: &kernel{version: "6.12.1", arch: "amd64"}, hooks: "stable", packages: []suiteOf{{name: "scenario"}, {name: "probe"}}}
 	return read(t.Context(), g, []byte(console), nil)
 }
 
