@@ -63,7 +63,7 @@ func lostOf(records []*lifetime.Record) string {
 
 // isKernels says whether all that was lost is what the kernel shows to no hook (while a
 // protected task runs, or a hook interrupts itself in somebody's storm): rare, said, put
-// right, and nothing a test can prevent. What nobody explains is a discrepancy.
+// right, and nothing a test can prevent. Of what is hidden some may be taken for a fault.
 func isKernels(t *testing.T, records []*lifetime.Record) bool {
 	t.Helper()
 	var unseen uint64
@@ -75,7 +75,7 @@ func isKernels(t *testing.T, records []*lifetime.Record) bool {
 	t.Logf("the kernel kept %d events from us", unseen)
 	end := records[len(records)-1].End
 	const few = 10
-	return unseen > 0 && unseen <= few+(end.BeforeStart+end.Assigned)/20 && end.Lost == unseen && end.Discrepancies == 0
+	return unseen > 0 && unseen <= few+(end.BeforeStart+end.Assigned)/20 && end.Lost == unseen && end.Discrepancies <= unseen
 }
 
 // wholeButLost is whole for a recording of a trace that lost events.

@@ -32,7 +32,8 @@ func TestChaos(t *testing.T) {
 
 // checkLosses accepts what the kernel keeps from every tracer (a protected task runs, a hook
 // interrupts itself), and no more: a small part, and while tasks are hidden only what packets
-// and timers do.
+// and timers do. Some of that may be taken for a fault of ours, but less than is known for what
+// it is.
 func (r *run) checkLosses() {
 	r.t.Helper()
 	b, end := r.book, r.book.end
@@ -42,7 +43,7 @@ func (r *run) checkLosses() {
 	if most := 20 + b.released/50; b.unseen > most {
 		r.t.Errorf("the kernel kept %d events from us, of %d releases; want %d at the most", b.unseen, b.released, most)
 	}
-	if end.Lost != b.unseen || b.lost != b.unseen || end.Discrepancies != 0 || end.Complete != (b.unseen == 0) {
+	if end.Lost != b.unseen || b.lost != b.unseen || end.Discrepancies > b.unseen || end.Complete != (b.unseen == 0) {
 		r.t.Errorf("with %d unseen events of %d lost the end record says %+v\n%s", b.unseen, b.lost, *end, &r.tracer.stderr)
 	}
 	if b.unseen == 0 && (end.Reconciled != 0 || b.vanished != 0) {

@@ -22,7 +22,8 @@ func (tr *trace) amiss() string {
 }
 
 // unseen is how many events the kernel showed to no hook, such as one that would have
-// interrupted itself in somebody's storm.
+// interrupted itself in somebody's storm. Of what it hides some may be taken for a fault of
+// ours, but never more than is known to be hidden.
 func (tr *trace) unseen() (events uint64) {
 	for _, r := range tr.all(func(r *told) bool { return r.Type == lifetime.Lost }) {
 		if r.Lost.Where == "recursion" || r.Lost.Where == "hidden" {
