@@ -3,7 +3,7 @@
 package main
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -60,11 +60,14 @@ func (u *unread) stall() {
 
 // read reads standard output from here on, and what it says of that.
 func (u *unread) read() (all func() []byte) {
-	var got bytes.Buffer
+	got, err := os.Create(u.path("read"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := io.Copy(&got, u.pipe)
-		done <- err
+		_, err := io.Copy(got, u.pipe)
+		done <- errors.Join(err, got.Close())
 	}()
 	u.until("it says that it is read again", func() bool {
 		u.storm(1) // one row is enough
@@ -74,7 +77,7 @@ func (u *unread) read() (all func() []byte) {
 		if err := <-done; err != nil {
 			u.t.Error(err)
 		}
-		return got.Bytes()
+		return readFile(u.t, u.path("read"))
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 const (
 	// batchSize is how many bytes of lines are handed over at most.
 	batchSize = 256 << 10
-	// At the end patience is how long nothing may be taken, and longest how long it may
-	// last in all.
+	// At the end patience is how long nothing may be taken at first, pause how long of a
+	// reader who has begun, and longest how long it may last in all.
 	patience = 2 * time.Second
+	pause    = 5 * time.Second
 	longest  = 10 * time.Second
 )
 
@@ -192,7 +193,8 @@ func (s *Stream) Settle() (missing uint64) {
 	return s.missing
 }
 
-// Wait waits until all that was put is written, but not while nothing is taken for so long.
+// Wait waits until all that was put is written, but not while nothing at all is taken for
+// so long.
 func (s *Stream) Wait(idle time.Duration) bool {
 	return s.wait(idle, func() bool { return s.err != nil || s.bytes == 0 })
 }
@@ -212,7 +214,7 @@ func (s *Stream) wait(idle time.Duration, ok func() bool) bool {
 		}
 		select {
 		case <-s.moved:
-			still.Reset(idle)
+			still.Reset(pause)
 		case <-still.C:
 			return false
 		}

@@ -160,6 +160,7 @@ func TestStreamEnds(t *testing.T) {
 	}{
 		"stuck":  {0, patience, patience},
 		"slow":   {patience - 1, longest, longest + patience},
+		"pauses": {pause + 1, patience, patience},
 		"slowly": {patience / 8, patience, longest - 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
