@@ -20,16 +20,16 @@ import (
 // system calls of other processes run as others, and are seen.
 type hiding struct {
 	seen map[probe.Task]sighting
-	lair func(probe.Task) lair
+	process func(probe.Task) process
 }
 
 type sighting struct {
-	lair
+	process
 	at ktime.Time
 }
 
-// lair is where a task lives; zero: not known.
-type lair struct {
+// process is what a task is a thread of; zero: not known.
+type process struct {
 	pid   uint32
 	netns uint32
 }
@@ -50,7 +50,7 @@ func (h *hiding) saw(tasks []probe.Task, now ktime.Time) {
 	for _, task := range tasks {
 		s, known := h.seen[task]
 		if !known {
-			s.lair = h.lair(task)
+			s.process = h.process(task)
 		}
 		s.at = now
 		h.seen[task] = s
@@ -85,16 +85,16 @@ func (h *hiding) tasks(now ktime.Time) []probe.Task {
 	return all
 }
 
-// lairOf looks a thread up in /proc, which in a pid namespace may have another one by this
+// processOf looks a thread up in /proc, which in a pid namespace may have another one by this
 // number.
-func lairOf(task probe.Task) lair {
+func processOf(task probe.Task) process {
 	dir := fmt.Sprintf("/proc/%d", task.TID)
 	comm, err := os.ReadFile(dir + "/comm")
 	if err != nil || strings.TrimSuffix(string(comm), "\n") != task.Comm {
-		return lair{}
+		return process{}
 	}
 	status, _ := os.ReadFile(dir + "/status")
-	var l lair
+	var l process
 	if _, tgid, ok := strings.Cut(string(status), "\nTgid:"); ok {
 		fmt.Sscan(tgid, &l.pid)
 	}

@@ -11,7 +11,7 @@ import (
 	"porttrace/internal/probe"
 )
 
-func TestLairOfAThread(t *testing.T) {
+func TestProcessOfAThread(t *testing.T) {
 	comm, err := os.ReadFile("/proc/thread-self/comm")
 	if err != nil {
 		t.Skipf("no /proc: %v", err)
@@ -21,11 +21,11 @@ func TestLairOfAThread(t *testing.T) {
 		t.Fatal(err)
 	}
 	task := probe.Task{TID: uint32(unix.Getpid()), Comm: strings.TrimSpace(string(comm))}
-	if got, want := lairOf(task), (lair{uint32(os.Getpid()), self.Inode}); got != want {
+	if got, want := processOf(task), (process{uint32(os.Getpid()), self.Inode}); got != want {
 		t.Errorf("we live in %+v, want %+v", got, want)
 	}
 	task.Comm += "?" // the number is another's by now, or another pid namespace's
-	if got := lairOf(task); got != (lair{}) {
+	if got := processOf(task); got != (process{}) {
 		t.Errorf("another lives in %+v", got)
 	}
 }

@@ -51,7 +51,7 @@ func newDoubt(p *probe.Probe) doubt {
 			}
 			return w, nil
 		},
-		hiding: hiding{lair: lairOf},
+		hiding: hiding{process: processOf},
 	}
 }
 

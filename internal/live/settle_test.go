@@ -31,8 +31,8 @@ func (w *scheduler) Stop() error { w.watching = false; return nil }
 
 // Worker is the hidden thread of a process, in a namespace.
 var (
-	worker   = probe.Task{TID: 75, Comm: "worker"}
-	hideaway = lair{pid: 70, netns: 4026531840}
+	worker = probe.Task{TID: 75, Comm: "worker"}
+	itsOwn = process{pid: 70, netns: 4026531840}
 )
 
 type anyone struct{}
@@ -63,7 +63,7 @@ func newJudged() *judged {
 	}}
 	s.tracker = lifetime.NewTracker(s.options.Clock, anyone{}, false, s.emit)
 	s.tracker.Started()
-	s.doubt = doubt{begin: j.sched.begin, hiding: hiding{lair: func(probe.Task) lair { return hideaway }}}
+	s.doubt = doubt{begin: j.sched.begin, hiding: hiding{process: func(probe.Task) process { return itsOwn }}}
 	j.Source = s
 	return j
 }
@@ -135,10 +135,10 @@ func TestWhatHiddenTasksExplain(t *testing.T) {
 		"a UDP port":                  {func(j *judged) { j.untold(j.hold(event.UDP, event.Bound, ourPID, ourNS)) }, 0},
 		"a connection":                {func(j *judged) { j.untold(j.hold(event.TCP, event.Established, ourPID, ourNS)) }, 0},
 		"a TIME_WAIT":                 {func(j *judged) { j.untold(j.hold(event.TCP, event.TimeWait, 0, ourNS)) }, 0},
-		"its own UDP port":            {func(j *judged) { j.untold(j.hold(event.UDP, event.Bound, hideaway.pid, ourNS)) }, 1},
-		"its own socket is gone":      {func(j *judged) { j.gone(j.hold(event.UDP, event.Bound, hideaway.pid, ourNS)) }, 1},
-		"somebody's where it lives":   {func(j *judged) { j.untold(j.hold(event.TCP, event.Established, 0, hideaway.netns)) }, 1},
-		"another's where it lives":    {func(j *judged) { j.untold(j.hold(event.TCP, event.Established, ourPID, hideaway.netns)) }, 0},
+		"its own UDP port":            {func(j *judged) { j.untold(j.hold(event.UDP, event.Bound, itsOwn.pid, ourNS)) }, 1},
+		"its own socket is gone":      {func(j *judged) { j.gone(j.hold(event.UDP, event.Bound, itsOwn.pid, ourNS)) }, 1},
+		"somebody's where it lives":   {func(j *judged) { j.untold(j.hold(event.TCP, event.Established, 0, itsOwn.netns)) }, 1},
+		"another's where it lives":    {func(j *judged) { j.untold(j.hold(event.TCP, event.Established, ourPID, itsOwn.netns)) }, 0},
 		"nobody's, nobody knows from": {func(j *judged) { j.untold(j.hold(event.TCP, event.TimeWait, 0, 0)) }, 0},
 	} {
 		for _, about := range []bool{true, false} {
