@@ -159,8 +159,8 @@ func (c *court) rangeCut(d domain, s *strain) {
 	}
 	c.add(mark{id: RangeCut, pool: pool.Key{NetNS: d.netns, Proto: d.proto}}, scored{Finding: Finding{
 		Severity: Warning,
-		Title: fmt.Sprintf("the range %d-%d offers %s ports (Linux begins with %s): %s are reserved, %s are bound by number%s",
-			rng.Lo, rng.Hi, grouped(max(usable, 0)), grouped(usual), grouped(size-rng.Usable), grouped(s.fixed), hidden),
+		Title: fmt.Sprintf("the range %d-%d offers %s (Linux begins with %s): %s are reserved, %s are bound by number%s",
+			rng.Lo, rng.Hi, portCount(max(usable, 0)), grouped(usual), grouped(size-rng.Usable), grouped(s.fixed), hidden),
 		Pool:     &key,
 		Evidence: evidence,
 		Remedy:   "widen net.ipv4.ip_local_port_range, for example to 10240-65535 (first put ports that services listen on inside it into ip_local_reserved_ports, else the kernel gives them away), or shorten ip_local_reserved_ports; both are per network namespace",

@@ -29,6 +29,14 @@ func address(a netip.Addr) string {
 	return a.String()
 }
 
+// portCount is so many ports in words.
+func portCount(n int) string {
+	if n == 1 {
+		return "1 port"
+	}
+	return grouped(n) + " ports"
+}
+
 // grouped writes 27911 as 27,911.
 func grouped(n int) string {
 	s := strconv.Itoa(n)
