@@ -19,7 +19,7 @@ import (
 // hook does: neither for its own system calls nor for the softirqs that interrupt it. The
 // system calls of other processes run as others, and are seen.
 type hiding struct {
-	seen map[probe.Task]sighting
+	seen    map[probe.Task]sighting
 	process func(probe.Task) process
 }
 
