@@ -40,10 +40,11 @@ type guest struct {
 	packages []suiteOf
 	run      string   // -test.run; "": all
 	command  []string // run in place of the packages' tests, if any
+	boot     string   // arguments of the kernel
 }
 
 func (g *guest) String() string {
-	return fmt.Sprintf("%s %s %s", g.kernel.version, g.kernel.arch, g.hooks)
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s %s", g.kernel.version, g.kernel.arch, g.hooks, g.boot))
 }
 
 // lab is what all guests share.
@@ -58,7 +59,7 @@ type lab struct {
 // boot runs a guest to its end and returns its console and the CPU time it took here. An
 // error is of the host's; whatever the guest did wrong is in the console.
 func (l *lab) boot(ctx context.Context, g *guest) (console []byte, cpu time.Duration, err error) {
-	name := filepath.Join(l.dir, strings.ReplaceAll(g.String(), " ", "-")+".cpio")
+	name := filepath.Join(l.dir, strings.NewReplacer(" ", "-", "/", "-").Replace(g.String())+".cpio")
 	defer os.Remove(name)
 	if err := l.initramfs(name, g); err != nil {
 		return nil, 0, err
@@ -75,7 +76,7 @@ func (l *lab) boot(ctx context.Context, g *guest) (console []byte, cpu time.Dura
 		// the host's.
 		"-accel", "tcg,thread=single", "-icount", "shift=1,sleep=off", "-rtc", "clock=host",
 		"-smp", "1", "-m", "1024", "-serial", "stdio", "-kernel", g.kernel.image, "-initrd", name,
-		"-append", "console=" + m.console + " quiet panic=-1 mitigations=off",
+		"-append", "console=" + m.console + " quiet panic=-1 mitigations=off " + g.boot,
 	}, m.args...)
 	qemu := exec.CommandContext(ctx, m.qemu, args...)
 	var out, complaints bytes.Buffer

@@ -19,6 +19,7 @@ type options struct {
 	parallel int
 	timeout  time.Duration
 	command  []string // what is run in place of tests
+	boot     string   // arguments of the kernels
 	verbose  bool
 }
 
@@ -36,6 +37,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&names, "package", "", "only these `packages`, a list with commas")
 	set.StringVar(&o.run, "run", "", "only the tests that match this `expression`, as for go test")
 	set.StringVar(&instead, "command", "", "run this `command`, such as \"porttrace doctor\", in place of tests, and print what it says")
+	set.StringVar(&o.boot, "boot", "", "boot kernels with these `arguments`, too, such as preempt=full")
 	set.BoolVar(&o.verbose, "v", false, "print all that guests say, too")
 	set.IntVar(&o.parallel, "parallel", 2, "`guests` at a time, each with one CPU")
 	set.DurationVar(&o.timeout, "timeout", 20*time.Minute, "a guest's `time`, after which it has failed")
