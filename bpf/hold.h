@@ -58,7 +58,7 @@ static __always_inline void search_begins(struct sock *sk, __u64 now)
 	struct search *search = bpf_map_lookup_elem(&searches, &zero);
 
 	if (search) {
-		search->sk = (__u64)sk;
+		search->of = low_half(sk) + now;
 		search->began = now;
 	}
 }
@@ -68,7 +68,9 @@ static __always_inline __u64 search_time(struct sock *sk, __u64 now)
 {
 	struct search *search = bpf_map_lookup_elem(&searches, &zero);
 
-	return search && search->sk == (__u64)address_of(sk) ? now - search->began : ~0ULL;
+	__u64 began = search ? search->began : 0;
+
+	return search && search->of - began == low_half(sk) ? now - began : ~0ULL;
 }
 
 static __always_inline bool wants_hold(const struct hold *h)

@@ -165,10 +165,11 @@ struct {
 	__type(value, struct cancelled);
 } cancels SEC(".maps");
 
-/* When the search for a port under way on this CPU began. Overwritten by the next;
- * a search that moved to another CPU is reported as not measured. */
+/* When the search for a port under way on this CPU began. Overwritten by the next; a
+ * search that moved to another CPU is reported as not measured, and so is one whose entry
+ * two tasks that preempted each other have written half of. */
 struct search {
-	__u64 sk;
+	__u64 of; /* low_half() of the socket, plus began */
 	__u64 began;
 };
 

@@ -16,6 +16,15 @@ static __always_inline struct sock *address_of(void *ctx_sk)
 	return sk;
 }
 
+/* Half of it, for less: the verifier takes half a pointer for a number. */
+static __always_inline __u32 low_half(const void *address)
+{
+	__u64 low;
+
+	asm volatile("r0 = %1; w0 = w0; %0 = r0" : "=r"(low) : "r"(address) : "r0");
+	return low;
+}
+
 /* What a socket goes by, 0: nobody asked a port for it. Sockets get a cookie when somebody
  * asks for one, and no other socket ever has it. by_address: in the fentry set, which sees
  * every socket leave, an address will do. */

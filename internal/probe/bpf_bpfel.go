@@ -141,7 +141,7 @@ type bpfScratch struct {
 
 type bpfSearch struct {
 	_     structs.HostLayout
-	Sk    uint64
+	Of    uint64
 	Began uint64
 }
 
