@@ -29,15 +29,15 @@ enum twin {
 	TWIN_NONE,
 	TWIN_STATE,
 	TWIN_DESTROY,
-	TWIN_UNMARKED, /* those of the fentry set: done twice is as done once */
+	TWIN_CALL, /* those of the fentry set (see calls.h) */
 	TWINS,
 };
 
 /* Go reads it. Events that the second instance of a hook took over. */
 __u64 rescued[TWINS];
 
-/* What the two instances of a hook do; Go raises it, step by step, once both are
- * attached: an event that met only one of them says nothing. */
+/* What the two instances of a hook of the stable set do; Go raises it, step by step, once
+ * both are attached: an event that met only one of them says nothing. */
 enum twins {
 	TWINS_APART,   /* the first handles every event, the second none */
 	TWINS_MARK,    /* the first leaves its marks, too */
@@ -252,6 +252,19 @@ struct {
 	__type(key, enum twin);
 	__type(value, struct handled);
 } handled_events SEC(".maps");
+
+/* The call that the first instance of a hook has had and the second has not yet seen (see
+ * calls.h), by the place of its stack: entries stand for 8 KiB each, which no two stacks
+ * have in common. Written by the first, cleared by the second; of the fentry set alone. */
+#define CALL_PLACE 13
+#define CALL_PLACES (1 << 19)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CALL_PLACES);
+	__type(key, __u32);
+	__type(value, __u32);
+} calls SEC(".maps");
 
 /* Switches to a task and from it, as seen by `switched`; Go reads it, and no hook
  * needs it. Full: further tasks are not counted. */

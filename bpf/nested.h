@@ -7,9 +7,7 @@
  * The marks of a CPU are a stack, as the events that interrupt each other are: the
  * interrupting one is over before the other goes on.
  *
- * The hooks of the fentry set need no marks: the first instance changes what it finds, and
- * the second one, which does the same again, finds nothing left to do. No event finds both
- * at work, as only tasks and softirqs come there. */
+ * This is the stable set's way; calls.h has that of the fentry set. */
 #pragma once
 
 #include "maps.h"

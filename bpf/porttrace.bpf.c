@@ -6,6 +6,7 @@
  * after it. */
 
 #include "bind.h"
+#include "calls.h"
 #include "cgroup.h"
 #include "connect.h"
 #include "hidden.h"
@@ -136,98 +137,74 @@ int BPF_PROG(tw_expire, struct timer_list *timer)
 	return (__u64)timer->function == tw_handler ? tw_expired(timer) : 0;
 }
 
-/* ---- the fentry set ---- */
+/* ---- the fentry set: each hook and, for what the kernel skips there, its second instance;
+ * about: what a call of it is known by, and a number ---- */
 
-SEC("fexit/inet_hash_connect")
-int BPF_PROG(connect4, struct inet_timewait_death_row *row, struct sock *sk, int error)
-{
-	return connect_searched(sk, error);
-}
-
-SEC("fexit/inet6_hash_connect")
-int BPF_PROG(connect6, struct inet_timewait_death_row *row, struct sock *sk, int error)
-{
-	return connect_searched(sk, error);
-}
-
-SEC("fentry/inet_csk_get_port")
-int BPF_PROG(tcp_search, struct sock *sk) { return port_search(sk); }
-
-SEC("fexit/inet_csk_get_port")
-int BPF_PROG(tcp_port, struct sock *sk, unsigned short asked, int error)
-{
-	return tcp_searched(sk, asked, error);
-}
-
-SEC("fentry/udp_lib_get_port")
-int BPF_PROG(udp_search, struct sock *sk) { return port_search(sk); }
-
-SEC("fexit/udp_lib_get_port")
-int BPF_PROG(udp_port, struct sock *sk, unsigned short asked, unsigned int hash, int error)
-{
-	return udp_searched(sk, asked, error);
-}
-
-SEC("fentry/__inet_bind")
-int BPF_PROG(udp_bind4, struct sock *sk) { return udp_call(sk, PATH_BIND); }
-
-SEC("fentry/__inet6_bind")
-int BPF_PROG(udp_bind6, struct sock *sk) { return udp_call(sk, PATH_BIND); }
-
-SEC("fexit/__inet_bind")
-int BPF_PROG(bind4_end, struct sock *sk, void *address, int size, __u32 flags, int error)
-{
-	return bind_ends(sk, address, error);
-}
-
-SEC("fexit/__inet6_bind")
-int BPF_PROG(bind6_end, struct sock *sk, void *address, int size, __u32 flags, int error)
-{
-	return bind_ends(sk, address, error);
-}
-
-SEC("fentry/inet_dgram_connect")
-int BPF_PROG(udp_connect, struct socket *sock) { return udp_call(sock->sk, PATH_UDP_CONNECT); }
-
-SEC("fexit/inet_dgram_connect")
-int BPF_PROG(udp_connect_end, struct socket *sock, void *address, int size, int flags, int error)
-{
-	return udp_connect_ends(sock->sk, error);
-}
-
-SEC("fentry/udp_lib_unhash")
-int BPF_PROG(udp_unhash, struct sock *sk) { return udp_put(sk); }
-
-/* What a softirq reaches, too: the hook and, for what is skipped there, its second instance. */
-#define SEC_TWINS(section, name, work, arguments...) \
-	SEC(section)                                 \
-	int BPF_PROG(name, arguments)                \
-	{                                            \
-		work;                                \
-		return 0;                            \
-	}                                            \
-	SEC(section)                                 \
-	int BPF_PROG(name##_nested, arguments)       \
-	{                                            \
-		work;                                \
-		return 0;                            \
+#define SEC_TWINS(section, name, work, about, what, arguments...)  \
+	SEC(section)                                               \
+	int BPF_PROG(name, arguments)                              \
+	{                                                          \
+		mark_call(ctx, __LINE__, about, what);             \
+		work;                                              \
+		return 0;                                          \
+	}                                                          \
+	SEC(section)                                               \
+	int BPF_PROG(name##_nested, arguments)                     \
+	{                                                          \
+		if (!was_had(ctx, __LINE__, about, what))          \
+			work;                                      \
+		return 0;                                          \
 	}
 
-SEC_TWINS("tp_btf/inet_sock_set_state", state, port_state(sk, old, new),
+SEC_TWINS("fexit/inet_hash_connect", connect4, connect_searched(sk, error), sk, 0,
+	  struct inet_timewait_death_row *row, struct sock *sk, int error)
+
+SEC_TWINS("fexit/inet6_hash_connect", connect6, connect_searched(sk, error), sk, 0,
+	  struct inet_timewait_death_row *row, struct sock *sk, int error)
+
+SEC_TWINS("fentry/inet_csk_get_port", tcp_search, port_search(sk), sk, 0, struct sock *sk)
+
+SEC_TWINS("fexit/inet_csk_get_port", tcp_port, tcp_searched(sk, asked, error), sk, 0,
+	  struct sock *sk, unsigned short asked, int error)
+
+SEC_TWINS("fentry/udp_lib_get_port", udp_search, port_search(sk), sk, 0, struct sock *sk)
+
+SEC_TWINS("fexit/udp_lib_get_port", udp_port, udp_searched(sk, asked, error), sk, 0,
+	  struct sock *sk, unsigned short asked, unsigned int hash, int error)
+
+SEC_TWINS("fentry/__inet_bind", udp_bind4, udp_call(sk, PATH_BIND), sk, 0, struct sock *sk)
+
+SEC_TWINS("fentry/__inet6_bind", udp_bind6, udp_call(sk, PATH_BIND), sk, 0, struct sock *sk)
+
+SEC_TWINS("fexit/__inet_bind", bind4_end, bind_ends(sk, address, error), sk, 0,
+	  struct sock *sk, void *address, int size, __u32 flags, int error)
+
+SEC_TWINS("fexit/__inet6_bind", bind6_end, bind_ends(sk, address, error), sk, 0,
+	  struct sock *sk, void *address, int size, __u32 flags, int error)
+
+SEC_TWINS("fentry/inet_dgram_connect", udp_connect, udp_call(sock->sk, PATH_UDP_CONNECT), sock, 0,
+	  struct socket *sock)
+
+SEC_TWINS("fexit/inet_dgram_connect", udp_connect_end, udp_connect_ends(sock->sk, error), sock, 0,
+	  struct socket *sock, void *address, int size, int flags, int error)
+
+SEC_TWINS("fentry/udp_lib_unhash", udp_unhash, udp_put(sk), sk, 0, struct sock *sk)
+
+SEC_TWINS("tp_btf/inet_sock_set_state", state, port_state(sk, old, new), sk, old << 8 | new,
 	  struct sock *sk, int old, int new)
 
-SEC_TWINS("fentry/inet_put_port", put, port_put(sk), struct sock *sk)
+SEC_TWINS("fentry/inet_put_port", put, port_put(sk), sk, 0, struct sock *sk)
 
-SEC_TWINS("fentry/inet_twsk_hashdance_schedule", tw_hash, tw_birth(tw, sk),
+SEC_TWINS("fentry/inet_twsk_hashdance_schedule", tw_hash, tw_birth(tw, sk), sk, 0,
 	  struct inet_timewait_sock *tw, struct sock *sk)
 
-SEC_TWINS("fentry/__inet_twsk_schedule", tw_schedule, tw_scheduled(tw, rearm),
+SEC_TWINS("fentry/__inet_twsk_schedule", tw_schedule, tw_scheduled(tw, rearm), tw, 0,
 	  struct inet_timewait_sock *tw, int timeout, bool rearm)
 
-SEC_TWINS("fentry/tw_timer_handler", tw_timer, tw_runs_out(tw_of(timer)),
+SEC_TWINS("fentry/tw_timer_handler", tw_timer, tw_runs_out(tw_of(timer)), timer, 0,
 	  struct timer_list *timer)
 
-SEC_TWINS("fentry/inet_twsk_bind_unhash", tw_unhash, tw_end(tw),
+SEC_TWINS("fentry/inet_twsk_bind_unhash", tw_unhash, tw_end(tw), tw, 0,
 	  struct inet_timewait_sock *tw)
 
 /* ---- iterators, for both ---- */

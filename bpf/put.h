@@ -1,5 +1,4 @@
-/* The fentry set's half that ends holds: sockets and mini-sockets leave the bind table.
- * Hooks that a softirq reaches, too, are attached twice (nested.h). */
+/* The fentry set's half that ends holds: sockets and mini-sockets leave the bind table. */
 #pragma once
 
 #include "release.h"

@@ -195,110 +195,124 @@ type bpfTwLife struct {
 type bpfTwin uint32
 
 const (
-	bpfTwinTWIN_NONE     bpfTwin = 0
-	bpfTwinTWIN_STATE    bpfTwin = 1
-	bpfTwinTWIN_DESTROY  bpfTwin = 2
-	bpfTwinTWIN_UNMARKED bpfTwin = 3
-	bpfTwinTWINS         bpfTwin = 4
+	bpfTwinTWIN_NONE    bpfTwin = 0
+	bpfTwinTWIN_STATE   bpfTwin = 1
+	bpfTwinTWIN_DESTROY bpfTwin = 2
+	bpfTwinTWIN_CALL    bpfTwin = 3
+	bpfTwinTWINS        bpfTwin = 4
 )
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapCancels           = "cancels"
-	bpfMapEvents            = "events"
-	bpfMapGoneCgroups       = "gone_cgroups"
-	bpfMapHandledEvents     = "handled_events"
-	bpfMapListeners         = "listeners"
-	bpfMapScratches         = "scratches"
-	bpfMapSearches          = "searches"
-	bpfMapSockets           = "sockets"
-	bpfMapStrays            = "strays"
-	bpfMapSubflows          = "subflows"
-	bpfMapSwitchedTasks     = "switched_tasks"
-	bpfMapTimeWaits         = "time_waits"
-	bpfMapUdpCalls          = "udp_calls"
-	bpfProgBind4            = "bind4"
-	bpfProgBind4End         = "bind4_end"
-	bpfProgBind6            = "bind6"
-	bpfProgBind6End         = "bind6_end"
-	bpfProgCallSockets      = "call_sockets"
-	bpfProgCallTimeWaits    = "call_time_waits"
-	bpfProgCgroupGone       = "cgroup_gone"
-	bpfProgClocks           = "clocks"
-	bpfProgConnect4         = "connect4"
-	bpfProgConnect6         = "connect6"
-	bpfProgLookFiles        = "look_files"
-	bpfProgLookTcp          = "look_tcp"
-	bpfProgLookUdp          = "look_udp"
-	bpfProgPostBind4        = "post_bind4"
-	bpfProgPostBind6        = "post_bind6"
-	bpfProgPut              = "put"
-	bpfProgPutNested        = "put_nested"
-	bpfProgSockState        = "sock_state"
-	bpfProgSockStateNested  = "sock_state_nested"
-	bpfProgState            = "state"
-	bpfProgStateNested      = "state_nested"
-	bpfProgSwitched         = "switched"
-	bpfProgTcpCalls         = "tcp_calls"
-	bpfProgTcpDestroy       = "tcp_destroy"
-	bpfProgTcpDestroyNested = "tcp_destroy_nested"
-	bpfProgTcpPort          = "tcp_port"
-	bpfProgTcpSearch        = "tcp_search"
-	bpfProgTwCancel         = "tw_cancel"
-	bpfProgTwExpire         = "tw_expire"
-	bpfProgTwHash           = "tw_hash"
-	bpfProgTwHashNested     = "tw_hash_nested"
-	bpfProgTwSchedule       = "tw_schedule"
-	bpfProgTwScheduleNested = "tw_schedule_nested"
-	bpfProgTwStart          = "tw_start"
-	bpfProgTwTimer          = "tw_timer"
-	bpfProgTwTimerNested    = "tw_timer_nested"
-	bpfProgTwUnhash         = "tw_unhash"
-	bpfProgTwUnhashNested   = "tw_unhash_nested"
-	bpfProgUdpBind4         = "udp_bind4"
-	bpfProgUdpBind6         = "udp_bind6"
-	bpfProgUdpClose         = "udp_close"
-	bpfProgUdpConnect       = "udp_connect"
-	bpfProgUdpConnect4      = "udp_connect4"
-	bpfProgUdpConnect6      = "udp_connect6"
-	bpfProgUdpConnectEnd    = "udp_connect_end"
-	bpfProgUdpName4         = "udp_name4"
-	bpfProgUdpName6         = "udp_name6"
-	bpfProgUdpPort          = "udp_port"
-	bpfProgUdpSearch        = "udp_search"
-	bpfProgUdpSend4         = "udp_send4"
-	bpfProgUdpSend6         = "udp_send6"
-	bpfProgUdpSendFailed    = "udp_send_failed"
-	bpfProgUdpUnhash        = "udp_unhash"
-	bpfVarAttached          = "attached"
-	bpfVarAuditNumber       = "audit_number"
-	bpfVarByAddress         = "by_address"
-	bpfVarClockBoot         = "clock_boot"
-	bpfVarClockJiffies      = "clock_jiffies"
-	bpfVarExact             = "exact"
-	bpfVarFilterPorts       = "filter_ports"
-	bpfVarLookMode          = "look_mode"
-	bpfVarLosses            = "losses"
-	bpfVarOnlyNetns         = "only_netns"
-	bpfVarPorts             = "ports"
-	bpfVarRefusals          = "refusals"
-	bpfVarRescued           = "rescued"
-	bpfVarRingWake          = "ring_wake"
-	bpfVarSeesRefusals      = "sees_refusals"
-	bpfVarSuspects          = "suspects"
-	bpfVarTickNs            = "tick_ns"
-	bpfVarTwHandler         = "tw_handler"
-	bpfVarTwins             = "twins"
-	bpfVarVersion1          = "version1"
-	bpfVarVersion1Subsys    = "version1_subsys"
-	bpfVarWantExplicit      = "want_explicit"
-	bpfVarWantIpv4          = "want_ipv4"
-	bpfVarWantIpv6          = "want_ipv6"
-	bpfVarWantStates        = "want_states"
-	bpfVarWantTcp           = "want_tcp"
-	bpfVarWantUdp           = "want_udp"
+	bpfMapCalls                = "calls"
+	bpfMapCancels              = "cancels"
+	bpfMapEvents               = "events"
+	bpfMapGoneCgroups          = "gone_cgroups"
+	bpfMapHandledEvents        = "handled_events"
+	bpfMapListeners            = "listeners"
+	bpfMapScratches            = "scratches"
+	bpfMapSearches             = "searches"
+	bpfMapSockets              = "sockets"
+	bpfMapStrays               = "strays"
+	bpfMapSubflows             = "subflows"
+	bpfMapSwitchedTasks        = "switched_tasks"
+	bpfMapTimeWaits            = "time_waits"
+	bpfMapUdpCalls             = "udp_calls"
+	bpfProgBind4               = "bind4"
+	bpfProgBind4End            = "bind4_end"
+	bpfProgBind4EndNested      = "bind4_end_nested"
+	bpfProgBind6               = "bind6"
+	bpfProgBind6End            = "bind6_end"
+	bpfProgBind6EndNested      = "bind6_end_nested"
+	bpfProgCallSockets         = "call_sockets"
+	bpfProgCallTimeWaits       = "call_time_waits"
+	bpfProgCgroupGone          = "cgroup_gone"
+	bpfProgClocks              = "clocks"
+	bpfProgConnect4            = "connect4"
+	bpfProgConnect4Nested      = "connect4_nested"
+	bpfProgConnect6            = "connect6"
+	bpfProgConnect6Nested      = "connect6_nested"
+	bpfProgLookFiles           = "look_files"
+	bpfProgLookTcp             = "look_tcp"
+	bpfProgLookUdp             = "look_udp"
+	bpfProgPostBind4           = "post_bind4"
+	bpfProgPostBind6           = "post_bind6"
+	bpfProgPut                 = "put"
+	bpfProgPutNested           = "put_nested"
+	bpfProgSockState           = "sock_state"
+	bpfProgSockStateNested     = "sock_state_nested"
+	bpfProgState               = "state"
+	bpfProgStateNested         = "state_nested"
+	bpfProgSwitched            = "switched"
+	bpfProgTcpCalls            = "tcp_calls"
+	bpfProgTcpDestroy          = "tcp_destroy"
+	bpfProgTcpDestroyNested    = "tcp_destroy_nested"
+	bpfProgTcpPort             = "tcp_port"
+	bpfProgTcpPortNested       = "tcp_port_nested"
+	bpfProgTcpSearch           = "tcp_search"
+	bpfProgTcpSearchNested     = "tcp_search_nested"
+	bpfProgTwCancel            = "tw_cancel"
+	bpfProgTwExpire            = "tw_expire"
+	bpfProgTwHash              = "tw_hash"
+	bpfProgTwHashNested        = "tw_hash_nested"
+	bpfProgTwSchedule          = "tw_schedule"
+	bpfProgTwScheduleNested    = "tw_schedule_nested"
+	bpfProgTwStart             = "tw_start"
+	bpfProgTwTimer             = "tw_timer"
+	bpfProgTwTimerNested       = "tw_timer_nested"
+	bpfProgTwUnhash            = "tw_unhash"
+	bpfProgTwUnhashNested      = "tw_unhash_nested"
+	bpfProgUdpBind4            = "udp_bind4"
+	bpfProgUdpBind4Nested      = "udp_bind4_nested"
+	bpfProgUdpBind6            = "udp_bind6"
+	bpfProgUdpBind6Nested      = "udp_bind6_nested"
+	bpfProgUdpClose            = "udp_close"
+	bpfProgUdpConnect          = "udp_connect"
+	bpfProgUdpConnect4         = "udp_connect4"
+	bpfProgUdpConnect6         = "udp_connect6"
+	bpfProgUdpConnectEnd       = "udp_connect_end"
+	bpfProgUdpConnectEndNested = "udp_connect_end_nested"
+	bpfProgUdpConnectNested    = "udp_connect_nested"
+	bpfProgUdpName4            = "udp_name4"
+	bpfProgUdpName6            = "udp_name6"
+	bpfProgUdpPort             = "udp_port"
+	bpfProgUdpPortNested       = "udp_port_nested"
+	bpfProgUdpSearch           = "udp_search"
+	bpfProgUdpSearchNested     = "udp_search_nested"
+	bpfProgUdpSend4            = "udp_send4"
+	bpfProgUdpSend6            = "udp_send6"
+	bpfProgUdpSendFailed       = "udp_send_failed"
+	bpfProgUdpUnhash           = "udp_unhash"
+	bpfProgUdpUnhashNested     = "udp_unhash_nested"
+	bpfVarAttached             = "attached"
+	bpfVarAuditNumber          = "audit_number"
+	bpfVarByAddress            = "by_address"
+	bpfVarClockBoot            = "clock_boot"
+	bpfVarClockJiffies         = "clock_jiffies"
+	bpfVarExact                = "exact"
+	bpfVarFilterPorts          = "filter_ports"
+	bpfVarLookMode             = "look_mode"
+	bpfVarLosses               = "losses"
+	bpfVarOnlyNetns            = "only_netns"
+	bpfVarPorts                = "ports"
+	bpfVarRefusals             = "refusals"
+	bpfVarRescued              = "rescued"
+	bpfVarRingWake             = "ring_wake"
+	bpfVarSeesRefusals         = "sees_refusals"
+	bpfVarSuspects             = "suspects"
+	bpfVarTickNs               = "tick_ns"
+	bpfVarTwHandler            = "tw_handler"
+	bpfVarTwins                = "twins"
+	bpfVarVersion1             = "version1"
+	bpfVarVersion1Subsys       = "version1_subsys"
+	bpfVarWantExplicit         = "want_explicit"
+	bpfVarWantIpv4             = "want_ipv4"
+	bpfVarWantIpv6             = "want_ipv6"
+	bpfVarWantStates           = "want_states"
+	bpfVarWantTcp              = "want_tcp"
+	bpfVarWantUdp              = "want_udp"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -343,65 +357,79 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	Bind4            *ebpf.ProgramSpec `ebpf:"bind4"`
-	Bind4End         *ebpf.ProgramSpec `ebpf:"bind4_end"`
-	Bind6            *ebpf.ProgramSpec `ebpf:"bind6"`
-	Bind6End         *ebpf.ProgramSpec `ebpf:"bind6_end"`
-	CallSockets      *ebpf.ProgramSpec `ebpf:"call_sockets"`
-	CallTimeWaits    *ebpf.ProgramSpec `ebpf:"call_time_waits"`
-	CgroupGone       *ebpf.ProgramSpec `ebpf:"cgroup_gone"`
-	Clocks           *ebpf.ProgramSpec `ebpf:"clocks"`
-	Connect4         *ebpf.ProgramSpec `ebpf:"connect4"`
-	Connect6         *ebpf.ProgramSpec `ebpf:"connect6"`
-	LookFiles        *ebpf.ProgramSpec `ebpf:"look_files"`
-	LookTcp          *ebpf.ProgramSpec `ebpf:"look_tcp"`
-	LookUdp          *ebpf.ProgramSpec `ebpf:"look_udp"`
-	PostBind4        *ebpf.ProgramSpec `ebpf:"post_bind4"`
-	PostBind6        *ebpf.ProgramSpec `ebpf:"post_bind6"`
-	Put              *ebpf.ProgramSpec `ebpf:"put"`
-	PutNested        *ebpf.ProgramSpec `ebpf:"put_nested"`
-	SockState        *ebpf.ProgramSpec `ebpf:"sock_state"`
-	SockStateNested  *ebpf.ProgramSpec `ebpf:"sock_state_nested"`
-	State            *ebpf.ProgramSpec `ebpf:"state"`
-	StateNested      *ebpf.ProgramSpec `ebpf:"state_nested"`
-	Switched         *ebpf.ProgramSpec `ebpf:"switched"`
-	TcpCalls         *ebpf.ProgramSpec `ebpf:"tcp_calls"`
-	TcpDestroy       *ebpf.ProgramSpec `ebpf:"tcp_destroy"`
-	TcpDestroyNested *ebpf.ProgramSpec `ebpf:"tcp_destroy_nested"`
-	TcpPort          *ebpf.ProgramSpec `ebpf:"tcp_port"`
-	TcpSearch        *ebpf.ProgramSpec `ebpf:"tcp_search"`
-	TwCancel         *ebpf.ProgramSpec `ebpf:"tw_cancel"`
-	TwExpire         *ebpf.ProgramSpec `ebpf:"tw_expire"`
-	TwHash           *ebpf.ProgramSpec `ebpf:"tw_hash"`
-	TwHashNested     *ebpf.ProgramSpec `ebpf:"tw_hash_nested"`
-	TwSchedule       *ebpf.ProgramSpec `ebpf:"tw_schedule"`
-	TwScheduleNested *ebpf.ProgramSpec `ebpf:"tw_schedule_nested"`
-	TwStart          *ebpf.ProgramSpec `ebpf:"tw_start"`
-	TwTimer          *ebpf.ProgramSpec `ebpf:"tw_timer"`
-	TwTimerNested    *ebpf.ProgramSpec `ebpf:"tw_timer_nested"`
-	TwUnhash         *ebpf.ProgramSpec `ebpf:"tw_unhash"`
-	TwUnhashNested   *ebpf.ProgramSpec `ebpf:"tw_unhash_nested"`
-	UdpBind4         *ebpf.ProgramSpec `ebpf:"udp_bind4"`
-	UdpBind6         *ebpf.ProgramSpec `ebpf:"udp_bind6"`
-	UdpClose         *ebpf.ProgramSpec `ebpf:"udp_close"`
-	UdpConnect       *ebpf.ProgramSpec `ebpf:"udp_connect"`
-	UdpConnect4      *ebpf.ProgramSpec `ebpf:"udp_connect4"`
-	UdpConnect6      *ebpf.ProgramSpec `ebpf:"udp_connect6"`
-	UdpConnectEnd    *ebpf.ProgramSpec `ebpf:"udp_connect_end"`
-	UdpName4         *ebpf.ProgramSpec `ebpf:"udp_name4"`
-	UdpName6         *ebpf.ProgramSpec `ebpf:"udp_name6"`
-	UdpPort          *ebpf.ProgramSpec `ebpf:"udp_port"`
-	UdpSearch        *ebpf.ProgramSpec `ebpf:"udp_search"`
-	UdpSend4         *ebpf.ProgramSpec `ebpf:"udp_send4"`
-	UdpSend6         *ebpf.ProgramSpec `ebpf:"udp_send6"`
-	UdpSendFailed    *ebpf.ProgramSpec `ebpf:"udp_send_failed"`
-	UdpUnhash        *ebpf.ProgramSpec `ebpf:"udp_unhash"`
+	Bind4               *ebpf.ProgramSpec `ebpf:"bind4"`
+	Bind4End            *ebpf.ProgramSpec `ebpf:"bind4_end"`
+	Bind4EndNested      *ebpf.ProgramSpec `ebpf:"bind4_end_nested"`
+	Bind6               *ebpf.ProgramSpec `ebpf:"bind6"`
+	Bind6End            *ebpf.ProgramSpec `ebpf:"bind6_end"`
+	Bind6EndNested      *ebpf.ProgramSpec `ebpf:"bind6_end_nested"`
+	CallSockets         *ebpf.ProgramSpec `ebpf:"call_sockets"`
+	CallTimeWaits       *ebpf.ProgramSpec `ebpf:"call_time_waits"`
+	CgroupGone          *ebpf.ProgramSpec `ebpf:"cgroup_gone"`
+	Clocks              *ebpf.ProgramSpec `ebpf:"clocks"`
+	Connect4            *ebpf.ProgramSpec `ebpf:"connect4"`
+	Connect4Nested      *ebpf.ProgramSpec `ebpf:"connect4_nested"`
+	Connect6            *ebpf.ProgramSpec `ebpf:"connect6"`
+	Connect6Nested      *ebpf.ProgramSpec `ebpf:"connect6_nested"`
+	LookFiles           *ebpf.ProgramSpec `ebpf:"look_files"`
+	LookTcp             *ebpf.ProgramSpec `ebpf:"look_tcp"`
+	LookUdp             *ebpf.ProgramSpec `ebpf:"look_udp"`
+	PostBind4           *ebpf.ProgramSpec `ebpf:"post_bind4"`
+	PostBind6           *ebpf.ProgramSpec `ebpf:"post_bind6"`
+	Put                 *ebpf.ProgramSpec `ebpf:"put"`
+	PutNested           *ebpf.ProgramSpec `ebpf:"put_nested"`
+	SockState           *ebpf.ProgramSpec `ebpf:"sock_state"`
+	SockStateNested     *ebpf.ProgramSpec `ebpf:"sock_state_nested"`
+	State               *ebpf.ProgramSpec `ebpf:"state"`
+	StateNested         *ebpf.ProgramSpec `ebpf:"state_nested"`
+	Switched            *ebpf.ProgramSpec `ebpf:"switched"`
+	TcpCalls            *ebpf.ProgramSpec `ebpf:"tcp_calls"`
+	TcpDestroy          *ebpf.ProgramSpec `ebpf:"tcp_destroy"`
+	TcpDestroyNested    *ebpf.ProgramSpec `ebpf:"tcp_destroy_nested"`
+	TcpPort             *ebpf.ProgramSpec `ebpf:"tcp_port"`
+	TcpPortNested       *ebpf.ProgramSpec `ebpf:"tcp_port_nested"`
+	TcpSearch           *ebpf.ProgramSpec `ebpf:"tcp_search"`
+	TcpSearchNested     *ebpf.ProgramSpec `ebpf:"tcp_search_nested"`
+	TwCancel            *ebpf.ProgramSpec `ebpf:"tw_cancel"`
+	TwExpire            *ebpf.ProgramSpec `ebpf:"tw_expire"`
+	TwHash              *ebpf.ProgramSpec `ebpf:"tw_hash"`
+	TwHashNested        *ebpf.ProgramSpec `ebpf:"tw_hash_nested"`
+	TwSchedule          *ebpf.ProgramSpec `ebpf:"tw_schedule"`
+	TwScheduleNested    *ebpf.ProgramSpec `ebpf:"tw_schedule_nested"`
+	TwStart             *ebpf.ProgramSpec `ebpf:"tw_start"`
+	TwTimer             *ebpf.ProgramSpec `ebpf:"tw_timer"`
+	TwTimerNested       *ebpf.ProgramSpec `ebpf:"tw_timer_nested"`
+	TwUnhash            *ebpf.ProgramSpec `ebpf:"tw_unhash"`
+	TwUnhashNested      *ebpf.ProgramSpec `ebpf:"tw_unhash_nested"`
+	UdpBind4            *ebpf.ProgramSpec `ebpf:"udp_bind4"`
+	UdpBind4Nested      *ebpf.ProgramSpec `ebpf:"udp_bind4_nested"`
+	UdpBind6            *ebpf.ProgramSpec `ebpf:"udp_bind6"`
+	UdpBind6Nested      *ebpf.ProgramSpec `ebpf:"udp_bind6_nested"`
+	UdpClose            *ebpf.ProgramSpec `ebpf:"udp_close"`
+	UdpConnect          *ebpf.ProgramSpec `ebpf:"udp_connect"`
+	UdpConnect4         *ebpf.ProgramSpec `ebpf:"udp_connect4"`
+	UdpConnect6         *ebpf.ProgramSpec `ebpf:"udp_connect6"`
+	UdpConnectEnd       *ebpf.ProgramSpec `ebpf:"udp_connect_end"`
+	UdpConnectEndNested *ebpf.ProgramSpec `ebpf:"udp_connect_end_nested"`
+	UdpConnectNested    *ebpf.ProgramSpec `ebpf:"udp_connect_nested"`
+	UdpName4            *ebpf.ProgramSpec `ebpf:"udp_name4"`
+	UdpName6            *ebpf.ProgramSpec `ebpf:"udp_name6"`
+	UdpPort             *ebpf.ProgramSpec `ebpf:"udp_port"`
+	UdpPortNested       *ebpf.ProgramSpec `ebpf:"udp_port_nested"`
+	UdpSearch           *ebpf.ProgramSpec `ebpf:"udp_search"`
+	UdpSearchNested     *ebpf.ProgramSpec `ebpf:"udp_search_nested"`
+	UdpSend4            *ebpf.ProgramSpec `ebpf:"udp_send4"`
+	UdpSend6            *ebpf.ProgramSpec `ebpf:"udp_send6"`
+	UdpSendFailed       *ebpf.ProgramSpec `ebpf:"udp_send_failed"`
+	UdpUnhash           *ebpf.ProgramSpec `ebpf:"udp_unhash"`
+	UdpUnhashNested     *ebpf.ProgramSpec `ebpf:"udp_unhash_nested"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	Calls         *ebpf.MapSpec `ebpf:"calls"`
 	Cancels       *ebpf.MapSpec `ebpf:"cancels"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	GoneCgroups   *ebpf.MapSpec `ebpf:"gone_cgroups"`
@@ -470,6 +498,7 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	Calls         *ebpf.Map `ebpf:"calls"`
 	Cancels       *ebpf.Map `ebpf:"cancels"`
 	Events        *ebpf.Map `ebpf:"events"`
 	GoneCgroups   *ebpf.Map `ebpf:"gone_cgroups"`
@@ -487,6 +516,7 @@ type bpfMaps struct {
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.Calls,
 		m.Cancels,
 		m.Events,
 		m.GoneCgroups,
@@ -540,73 +570,90 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	Bind4            *ebpf.Program `ebpf:"bind4"`
-	Bind4End         *ebpf.Program `ebpf:"bind4_end"`
-	Bind6            *ebpf.Program `ebpf:"bind6"`
-	Bind6End         *ebpf.Program `ebpf:"bind6_end"`
-	CallSockets      *ebpf.Program `ebpf:"call_sockets"`
-	CallTimeWaits    *ebpf.Program `ebpf:"call_time_waits"`
-	CgroupGone       *ebpf.Program `ebpf:"cgroup_gone"`
-	Clocks           *ebpf.Program `ebpf:"clocks"`
-	Connect4         *ebpf.Program `ebpf:"connect4"`
-	Connect6         *ebpf.Program `ebpf:"connect6"`
-	LookFiles        *ebpf.Program `ebpf:"look_files"`
-	LookTcp          *ebpf.Program `ebpf:"look_tcp"`
-	LookUdp          *ebpf.Program `ebpf:"look_udp"`
-	PostBind4        *ebpf.Program `ebpf:"post_bind4"`
-	PostBind6        *ebpf.Program `ebpf:"post_bind6"`
-	Put              *ebpf.Program `ebpf:"put"`
-	PutNested        *ebpf.Program `ebpf:"put_nested"`
-	SockState        *ebpf.Program `ebpf:"sock_state"`
-	SockStateNested  *ebpf.Program `ebpf:"sock_state_nested"`
-	State            *ebpf.Program `ebpf:"state"`
-	StateNested      *ebpf.Program `ebpf:"state_nested"`
-	Switched         *ebpf.Program `ebpf:"switched"`
-	TcpCalls         *ebpf.Program `ebpf:"tcp_calls"`
-	TcpDestroy       *ebpf.Program `ebpf:"tcp_destroy"`
-	TcpDestroyNested *ebpf.Program `ebpf:"tcp_destroy_nested"`
-	TcpPort          *ebpf.Program `ebpf:"tcp_port"`
-	TcpSearch        *ebpf.Program `ebpf:"tcp_search"`
-	TwCancel         *ebpf.Program `ebpf:"tw_cancel"`
-	TwExpire         *ebpf.Program `ebpf:"tw_expire"`
-	TwHash           *ebpf.Program `ebpf:"tw_hash"`
-	TwHashNested     *ebpf.Program `ebpf:"tw_hash_nested"`
-	TwSchedule       *ebpf.Program `ebpf:"tw_schedule"`
-	TwScheduleNested *ebpf.Program `ebpf:"tw_schedule_nested"`
-	TwStart          *ebpf.Program `ebpf:"tw_start"`
-	TwTimer          *ebpf.Program `ebpf:"tw_timer"`
-	TwTimerNested    *ebpf.Program `ebpf:"tw_timer_nested"`
-	TwUnhash         *ebpf.Program `ebpf:"tw_unhash"`
-	TwUnhashNested   *ebpf.Program `ebpf:"tw_unhash_nested"`
-	UdpBind4         *ebpf.Program `ebpf:"udp_bind4"`
-	UdpBind6         *ebpf.Program `ebpf:"udp_bind6"`
-	UdpClose         *ebpf.Program `ebpf:"udp_close"`
-	UdpConnect       *ebpf.Program `ebpf:"udp_connect"`
-	UdpConnect4      *ebpf.Program `ebpf:"udp_connect4"`
-	UdpConnect6      *ebpf.Program `ebpf:"udp_connect6"`
-	UdpConnectEnd    *ebpf.Program `ebpf:"udp_connect_end"`
-	UdpName4         *ebpf.Program `ebpf:"udp_name4"`
-	UdpName6         *ebpf.Program `ebpf:"udp_name6"`
-	UdpPort          *ebpf.Program `ebpf:"udp_port"`
-	UdpSearch        *ebpf.Program `ebpf:"udp_search"`
-	UdpSend4         *ebpf.Program `ebpf:"udp_send4"`
-	UdpSend6         *ebpf.Program `ebpf:"udp_send6"`
-	UdpSendFailed    *ebpf.Program `ebpf:"udp_send_failed"`
-	UdpUnhash        *ebpf.Program `ebpf:"udp_unhash"`
+	Bind4               *ebpf.Program `ebpf:"bind4"`
+	Bind4End            *ebpf.Program `ebpf:"bind4_end"`
+	Bind4EndNested      *ebpf.Program `ebpf:"bind4_end_nested"`
+	Bind6               *ebpf.Program `ebpf:"bind6"`
+	Bind6End            *ebpf.Program `ebpf:"bind6_end"`
+	Bind6EndNested      *ebpf.Program `ebpf:"bind6_end_nested"`
+	CallSockets         *ebpf.Program `ebpf:"call_sockets"`
+	CallTimeWaits       *ebpf.Program `ebpf:"call_time_waits"`
+	CgroupGone          *ebpf.Program `ebpf:"cgroup_gone"`
+	Clocks              *ebpf.Program `ebpf:"clocks"`
+	Connect4            *ebpf.Program `ebpf:"connect4"`
+	Connect4Nested      *ebpf.Program `ebpf:"connect4_nested"`
+	Connect6            *ebpf.Program `ebpf:"connect6"`
+	Connect6Nested      *ebpf.Program `ebpf:"connect6_nested"`
+	LookFiles           *ebpf.Program `ebpf:"look_files"`
+	LookTcp             *ebpf.Program `ebpf:"look_tcp"`
+	LookUdp             *ebpf.Program `ebpf:"look_udp"`
+	PostBind4           *ebpf.Program `ebpf:"post_bind4"`
+	PostBind6           *ebpf.Program `ebpf:"post_bind6"`
+	Put                 *ebpf.Program `ebpf:"put"`
+	PutNested           *ebpf.Program `ebpf:"put_nested"`
+	SockState           *ebpf.Program `ebpf:"sock_state"`
+	SockStateNested     *ebpf.Program `ebpf:"sock_state_nested"`
+	State               *ebpf.Program `ebpf:"state"`
+	StateNested         *ebpf.Program `ebpf:"state_nested"`
+	Switched            *ebpf.Program `ebpf:"switched"`
+	TcpCalls            *ebpf.Program `ebpf:"tcp_calls"`
+	TcpDestroy          *ebpf.Program `ebpf:"tcp_destroy"`
+	TcpDestroyNested    *ebpf.Program `ebpf:"tcp_destroy_nested"`
+	TcpPort             *ebpf.Program `ebpf:"tcp_port"`
+	TcpPortNested       *ebpf.Program `ebpf:"tcp_port_nested"`
+	TcpSearch           *ebpf.Program `ebpf:"tcp_search"`
+	TcpSearchNested     *ebpf.Program `ebpf:"tcp_search_nested"`
+	TwCancel            *ebpf.Program `ebpf:"tw_cancel"`
+	TwExpire            *ebpf.Program `ebpf:"tw_expire"`
+	TwHash              *ebpf.Program `ebpf:"tw_hash"`
+	TwHashNested        *ebpf.Program `ebpf:"tw_hash_nested"`
+	TwSchedule          *ebpf.Program `ebpf:"tw_schedule"`
+	TwScheduleNested    *ebpf.Program `ebpf:"tw_schedule_nested"`
+	TwStart             *ebpf.Program `ebpf:"tw_start"`
+	TwTimer             *ebpf.Program `ebpf:"tw_timer"`
+	TwTimerNested       *ebpf.Program `ebpf:"tw_timer_nested"`
+	TwUnhash            *ebpf.Program `ebpf:"tw_unhash"`
+	TwUnhashNested      *ebpf.Program `ebpf:"tw_unhash_nested"`
+	UdpBind4            *ebpf.Program `ebpf:"udp_bind4"`
+	UdpBind4Nested      *ebpf.Program `ebpf:"udp_bind4_nested"`
+	UdpBind6            *ebpf.Program `ebpf:"udp_bind6"`
+	UdpBind6Nested      *ebpf.Program `ebpf:"udp_bind6_nested"`
+	UdpClose            *ebpf.Program `ebpf:"udp_close"`
+	UdpConnect          *ebpf.Program `ebpf:"udp_connect"`
+	UdpConnect4         *ebpf.Program `ebpf:"udp_connect4"`
+	UdpConnect6         *ebpf.Program `ebpf:"udp_connect6"`
+	UdpConnectEnd       *ebpf.Program `ebpf:"udp_connect_end"`
+	UdpConnectEndNested *ebpf.Program `ebpf:"udp_connect_end_nested"`
+	UdpConnectNested    *ebpf.Program `ebpf:"udp_connect_nested"`
+	UdpName4            *ebpf.Program `ebpf:"udp_name4"`
+	UdpName6            *ebpf.Program `ebpf:"udp_name6"`
+	UdpPort             *ebpf.Program `ebpf:"udp_port"`
+	UdpPortNested       *ebpf.Program `ebpf:"udp_port_nested"`
+	UdpSearch           *ebpf.Program `ebpf:"udp_search"`
+	UdpSearchNested     *ebpf.Program `ebpf:"udp_search_nested"`
+	UdpSend4            *ebpf.Program `ebpf:"udp_send4"`
+	UdpSend6            *ebpf.Program `ebpf:"udp_send6"`
+	UdpSendFailed       *ebpf.Program `ebpf:"udp_send_failed"`
+	UdpUnhash           *ebpf.Program `ebpf:"udp_unhash"`
+	UdpUnhashNested     *ebpf.Program `ebpf:"udp_unhash_nested"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.Bind4,
 		p.Bind4End,
+		p.Bind4EndNested,
 		p.Bind6,
 		p.Bind6End,
+		p.Bind6EndNested,
 		p.CallSockets,
 		p.CallTimeWaits,
 		p.CgroupGone,
 		p.Clocks,
 		p.Connect4,
+		p.Connect4Nested,
 		p.Connect6,
+		p.Connect6Nested,
 		p.LookFiles,
 		p.LookTcp,
 		p.LookUdp,
@@ -623,7 +670,9 @@ func (p *bpfPrograms) Close() error {
 		p.TcpDestroy,
 		p.TcpDestroyNested,
 		p.TcpPort,
+		p.TcpPortNested,
 		p.TcpSearch,
+		p.TcpSearchNested,
 		p.TwCancel,
 		p.TwExpire,
 		p.TwHash,
@@ -636,20 +685,27 @@ func (p *bpfPrograms) Close() error {
 		p.TwUnhash,
 		p.TwUnhashNested,
 		p.UdpBind4,
+		p.UdpBind4Nested,
 		p.UdpBind6,
+		p.UdpBind6Nested,
 		p.UdpClose,
 		p.UdpConnect,
 		p.UdpConnect4,
 		p.UdpConnect6,
 		p.UdpConnectEnd,
+		p.UdpConnectEndNested,
+		p.UdpConnectNested,
 		p.UdpName4,
 		p.UdpName6,
 		p.UdpPort,
+		p.UdpPortNested,
 		p.UdpSearch,
+		p.UdpSearchNested,
 		p.UdpSend4,
 		p.UdpSend6,
 		p.UdpSendFailed,
 		p.UdpUnhash,
+		p.UdpUnhashNested,
 	)
 }
 

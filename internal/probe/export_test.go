@@ -18,24 +18,18 @@ func (p *Probe) Links() ([]link.ID, error) {
 // Nested returns how many events the kernel skipped at hooks that have a second instance,
 // and how many of them that one took over.
 func (p *Probe) Nested() (skipped, rescued uint64, err error) {
-	var taken [bpfTwinTWINS]uint64
-	if err := p.coll.Variables["rescued"].Get(&taken); err != nil {
+	missed, err := p.missed()
+	if err != nil {
 		return 0, 0, err
 	}
-	for _, h := range p.hooks {
-		if h.twin == bpfTwinTWIN_NONE || h.twin == bpfTwinTWIN_UNMARKED {
-			continue
+	taken, err := p.rescued()
+	for twin := range missed {
+		if bpfTwin(twin) != bpfTwinTWIN_NONE {
+			skipped += missed[twin] - p.before.missed[twin]
+			rescued += taken[twin] - p.before.rescued[twin]
 		}
-		stats, err := p.coll.Programs[h.program].Stats()
-		if err != nil {
-			return 0, 0, err
-		}
-		skipped += stats.RecursionMisses
 	}
-	for _, n := range taken {
-		rescued += n
-	}
-	return skipped, rescued, nil
+	return skipped, rescued, err
 }
 
 // StartTaskWatch loads and begins a watch without a probe.

@@ -15,11 +15,13 @@ type hook struct {
 	proto   proto // attached only if one of these is traced
 	// optional hooks may be missing on a kernel; what they add is then missing too
 	optional bool
-	// twin is set for a hook with a second instance, which comes next and takes over the
-	// events that the kernel skips there (bpf/nested.h). rescues: it is that one. Its own
-	// misses mean nothing: the first instance saw those.
+	// twin is set for a hook with a second instance, which stands beside it and takes over
+	// the events that the kernel skips there (bpf/nested.h, bpf/calls.h). rescues: it is that
+	// one. Its own misses mean nothing: what both are skipped for the first has missed, too.
 	twin    bpfTwin
 	rescues bool
+	// tracepoint: of a hook of the fentry set that sits on one, not in a function.
+	tracepoint bool
 	// before is what the kernel function was called earlier, with the same arguments as
 	// far as the hook reads them.
 	before string

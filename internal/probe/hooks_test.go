@@ -78,7 +78,8 @@ func checkHook(t *testing.T, p *ebpf.ProgramSpec, h hook) {
 	}
 }
 
-// A second instance follows the first, so that it runs after it on the same tracepoint.
+// A second instance is to run after the first: on a tracepoint the one attached later does,
+// on a function the one attached earlier.
 func TestRescuersFollowWhomTheyRescue(t *testing.T) {
 	programs := spec(t).Programs
 	for _, hooks := range sets {
@@ -89,12 +90,16 @@ func TestRescuersFollowWhomTheyRescue(t *testing.T) {
 			if !h.rescues {
 				continue
 			}
-			if i == 0 {
+			at := i - 1
+			if programs[h.program].AttachType != ebpf.AttachTraceRawTp {
+				at = i + 1
+			}
+			if at < 0 || at == len(hooks) {
 				t.Fatalf("%s rescues nobody", h.program)
 			}
-			first := hooks[i-1]
+			first := hooks[at]
 			if first.program+"_nested" != h.program || first.rescues || first.twin == bpfTwinTWIN_NONE || first.proto != h.proto || first.before != h.before {
-				t.Errorf("%s follows %s", h.program, first.program)
+				t.Errorf("%s is beside %s", h.program, first.program)
 			}
 			if a, b := programs[first.program].AttachTo, programs[h.program].AttachTo; a != b {
 				t.Errorf("%s is on %s, %s on %s", first.program, a, h.program, b)
@@ -113,7 +118,7 @@ func TestWhatEndsIsAttachedBeforeWhatBegins(t *testing.T) {
 		Fentry: {
 			tcp: {"tw_unhash", "tw_unhash_nested", "tw_timer", "tw_timer_nested", "tw_schedule", "tw_schedule_nested",
 				"tw_hash", "tw_hash_nested", "put", "put_nested", "state", "state_nested"},
-			udp: {"udp_unhash"},
+			udp: {"udp_unhash", "udp_unhash_nested"},
 		},
 	}
 	for set, hooks := range sets {

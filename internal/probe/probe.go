@@ -40,20 +40,22 @@ const DefaultMaxHolds = 1 << 18
 
 // Probe is the set of hooks at work. Its methods must not be called concurrently.
 type Probe struct {
-	options  Options
-	set      Set
-	refused  error // why Auto did not take the fentry set
-	coll     *ebpf.Collection
-	hooks    []hook
-	links    []link.Link
-	ring     *ringbuf.Reader
-	waiter   *waiter
-	record   ringbuf.Record
-	event    event.Event // what record says
-	missing  []string
-	lastSeen Losses
-	audits   uint32
-	tasks    *TaskWatch // nil: unwatched says why
+	options     Options
+	set         Set
+	refused     error // why Auto did not take the fentry set
+	coll        *ebpf.Collection
+	hooks       []hook
+	links       []link.Link
+	ring        *ringbuf.Reader
+	waiter      *waiter
+	record      ringbuf.Record
+	event       event.Event // what record says
+	missing     []string
+	lastSeen    Losses
+	before      counts // of second instances in the fentry set while the first were missing
+	keptSkipped uint64 // by the fentry set, when it was detached
+	audits      uint32
+	tasks       *TaskWatch // nil: unwatched says why
 	// unwatched is told when somebody wants to watch: most traces never do.
 	unwatched error
 }
@@ -160,6 +162,9 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) {
 		}
 	}
 	delete(spec.Maps, goneCgroups) // a watch has its own
+	if p.set == Stable {
+		delete(spec.Maps, callMarks)
+	}
 }
 
 func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
@@ -243,9 +248,10 @@ func (p *Probe) Refused() error { return p.refused }
 // Missing says what this kernel does not let the hooks see, one phrase each.
 func (p *Probe) Missing() []string { return p.missing }
 
-// Detach takes every hook off; what they have told stays in the ring for Drain.
+// Detach takes every hook off; what they have told stays in the ring for Drain, and what
+// they have missed for NewLosses.
 func (p *Probe) Detach() error {
-	var errs []error
+	errs := []error{p.keepSkipped()}
 	for i := len(p.links) - 1; i >= 0; i-- {
 		errs = append(errs, p.links[i].Close())
 	}

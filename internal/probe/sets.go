@@ -64,19 +64,13 @@ var stableHooks = []hook{
 
 // In the fentry set udp_connect_end comes before udp_port, which leaves it to tell, and what
 // says whose search it is before what sees it end.
-var fentryHooks = []hook{
-	{program: "tw_unhash", what: "the end of TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
-	{program: "tw_unhash_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "tw_timer", what: "whether TIME_WAIT ended by its timer", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
-	{program: "tw_timer_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "tw_schedule", what: "from FIN_WAIT2 to TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
-	{program: "tw_schedule_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "tw_hash", what: "the beginning of TIME_WAIT", proto: tcp, twin: bpfTwinTWIN_UNMARKED, before: "inet_twsk_hashdance"},
-	{program: "tw_hash_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true, before: "inet_twsk_hashdance"},
-	{program: "put", what: "the release of TCP ports", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
-	{program: "put_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "state", what: "TCP states", proto: tcp, twin: bpfTwinTWIN_UNMARKED},
-	{program: "state_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
+var fentryHooks = twice([]hook{
+	{program: "tw_unhash", what: "the end of TIME_WAIT", proto: tcp},
+	{program: "tw_timer", what: "whether TIME_WAIT ended by its timer", proto: tcp},
+	{program: "tw_schedule", what: "from FIN_WAIT2 to TIME_WAIT", proto: tcp},
+	{program: "tw_hash", what: "the beginning of TIME_WAIT", proto: tcp, before: "inet_twsk_hashdance"},
+	{program: "put", what: "the release of TCP ports", proto: tcp},
+	{program: "state", what: "TCP states", proto: tcp, tracepoint: true},
 	{program: "udp_unhash", what: "the release of UDP ports", proto: udp},
 	{program: "udp_connect_end", what: "the addresses of UDP connect()", proto: udp, arguments: 4},
 	{program: "udp_connect", what: "UDP connect() apart from sends", proto: udp},
@@ -90,4 +84,24 @@ var fentryHooks = []hook{
 	{program: "tcp_search", what: "how long the search of bind(0) took", proto: tcp},
 	{program: "connect4", what: "the port of TCP connect(), IPv4", proto: tcp, arguments: 2},
 	{program: "connect6", what: "the port of TCP connect(), IPv6", proto: tcp, arguments: 2},
+})
+
+// twice adds the second instance of each hook of the fentry set. On a tracepoint it runs
+// after the first if it is attached after it, on a function if before
+// (bpf_trampoline_link_prog).
+func twice(hooks []hook) []hook {
+	var all []hook
+	for _, first := range hooks {
+		first.twin = bpfTwinTWIN_CALL
+		second := first
+		second.program += "_nested"
+		second.what = "the same where that hook is at work already"
+		second.twin, second.rescues = bpfTwinTWIN_NONE, true
+		if first.tracepoint {
+			all = append(all, first, second)
+		} else {
+			all = append(all, second, first)
+		}
+	}
+	return all
 }
