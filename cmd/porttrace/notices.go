@@ -58,7 +58,7 @@ func (t *tracer) lost(l probe.Losses) {
 		t.notice("lost %s: the kernel had no room to remember a socket (more than --max-holds %d?)", terminal.Count(l.Map, "event"), t.config.MaxHolds)
 	}
 	if l.Recursion > 0 {
-		t.notice("lost %s: the kernel skipped hooks that interrupted themselves", terminal.Count(l.Recursion, "event"))
+		t.notice("lost %s: the kernel skipped hooks that were at work already", terminal.Count(l.Recursion, "event"))
 	}
 }
 
