@@ -1,14 +1,18 @@
-/* Like those that nested.h tells of, the hooks of the fentry set are attached twice, all of
- * them: where RCU is preemptible, tasks preempt each other in hooks, too, and the kernel
- * skips what the second task brings.
+/* The kernel does not run a tracing program on a CPU where it is at work already
+ * (bpf_prog_active, "recursion miss"): what a softirq brings that interrupts a hook would be
+ * lost to the same hook, and where RCU is preemptible what a task brings that preempts
+ * another in it. So hooks that this can happen to are attached twice. The first instance
+ * leaves a mark for each call, the second one, run right after it, finds it and goes, or
+ * finds none and does the first one's work.
  *
  * Tasks go on in any order and on any CPU, so each call has a mark of its own, at the place
  * of its stack: where its arguments lie there, which both instances are given, and what it
  * is about. A stack has one call at a time between its two instances, as softirqs have
- * stacks of their own. A mark that stays behind, for the second instance was skipped, is
- * overwritten by the next. Where both are skipped, as two other tasks are in one each, the
- * first has missed one more than were rescued, which is counted. Without a mark a call
- * would be told twice: stacks would have to be 4 GiB apart, and in use at the same instant. */
+ * stacks of their own (arm64: since 6.0). A mark that stays behind, for the second instance
+ * was skipped, is overwritten by the next. Where both are skipped, as others are at work in
+ * each, the first has missed one more than were rescued, which is counted. Without a mark a
+ * call would be told twice: stacks would have to be 4 GiB apart, and in use at the same
+ * instant. */
 #pragma once
 
 #include "socket.h"
@@ -47,6 +51,24 @@ static __always_inline bool was_had(void *ctx, __u32 hook, const void *about, __
 		*mark = 0;
 		return true;
 	}
-	__sync_fetch_and_add(&rescued[TWIN_CALL], 1);
+	__sync_fetch_and_add(&rescued, 1);
 	return false;
 }
+
+/* Both instances of a hook. about: what a call of it is known by, and a number; the mark comes
+ * before anything is left out, for what the kernel skips is counted whatever it is. */
+#define SEC_TWINS(section, name, work, about, what, arguments...)  \
+	SEC(section)                                               \
+	int BPF_PROG(name, arguments)                              \
+	{                                                          \
+		mark_call(ctx, __LINE__, about, what);             \
+		work;                                              \
+		return 0;                                          \
+	}                                                          \
+	SEC(section)                                               \
+	int BPF_PROG(name##_nested, arguments)                     \
+	{                                                          \
+		if (!was_had(ctx, __LINE__, about, what))          \
+			work;                                      \
+		return 0;                                          \
+	}

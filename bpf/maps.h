@@ -24,27 +24,8 @@ const volatile bool by_address;    /* this kernel gives tracing programs no sock
 /* Go reads it (Variable.Get). Each slot: events that could not be told. */
 __u64 losses[LOSSES];
 
-/* The hooks that are attached twice (see nested.h). */
-enum twin {
-	TWIN_NONE,
-	TWIN_STATE,
-	TWIN_DESTROY,
-	TWIN_CALL, /* those of the fentry set (see calls.h) */
-	TWINS,
-};
-
-/* Go reads it. Events that the second instance of a hook took over. */
-__u64 rescued[TWINS];
-
-/* What the two instances of a hook of the stable set do; Go raises it, step by step, once
- * both are attached: an event that met only one of them says nothing. */
-enum twins {
-	TWINS_APART,   /* the first handles every event, the second none */
-	TWINS_MARK,    /* the first leaves its marks, too */
-	TWINS_TOGETHER /* the second handles what has no mark */
-};
-
-__u32 twins;
+/* Go reads it. Calls that the second instances of hooks took over (see calls.h). */
+__u64 rescued;
 
 /* What a look over the kernel's sockets is for; Go writes it before each. */
 enum look_mode {
@@ -228,34 +209,9 @@ struct {
 	__type(value, __u32);
 } strays SEC(".maps");
 
-/* Events that a hook's first instance has marked on this CPU and its second has not yet
- * seen, in the order of interruption (see nested.h). A task and a softirq make two; the
- * rest is for marks that stay behind. */
-#define NESTED 16
-
-struct mark {
-	__u64 sk;
-	__u64 frame; /* address on the stack */
-	__u32 what;
-	__u32 at; /* jiffies */
-};
-
-struct handled {
-	struct mark marks[NESTED];
-	__u64 frame; /* of the event that is being marked */
-	__u32 depth;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TWINS);
-	__type(key, enum twin);
-	__type(value, struct handled);
-} handled_events SEC(".maps");
-
 /* The call that the first instance of a hook has had and the second has not yet seen (see
  * calls.h), by the place of its stack: entries stand for 8 KiB each, which no two stacks
- * have in common. Written by the first, cleared by the second; of the fentry set alone. */
+ * have in common. Written by the first, cleared by the second. */
 #define CALL_PLACE 13
 #define CALL_PLACES (1 << 19)
 

@@ -10,7 +10,6 @@
 #include "cgroup.h"
 #include "connect.h"
 #include "hidden.h"
-#include "nested.h"
 #include "put.h"
 #include "release.h"
 #include "rollcall.h"
@@ -22,27 +21,8 @@ char __license[] SEC("license") = "Dual MIT/GPL";
 
 /* ---- the stable set ---- */
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(sock_state, struct sock *sk, int old, int new)
-{
-	/* before anything is left out: what the kernel skips is counted for all */
-	mark_handled(TWIN_STATE, ctx, sk, old << 8 | new);
-	if (sk->sk_protocol == IPPROTO_TCP && !is_birth(old, new))
-		state_changed(sk, old, new);
-	return 0;
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(sock_state_nested, struct sock *sk, int old, int new)
-{
-	__u32 base;
-
-	if (!was_handled(TWIN_STATE, sk, old << 8 | new, &base) && sk->sk_protocol == IPPROTO_TCP &&
-	    !is_birth(old, new))
-		state_changed(sk, old, new);
-	drop_marks(TWIN_STATE, base);
-	return 0;
-}
+SEC_TWINS("tp_btf/inet_sock_set_state", sock_state, state_changed(sk, old, new), sk, old << 8 | new,
+	  struct sock *sk, int old, int new)
 
 SEC("sockops")
 int tcp_calls(struct bpf_sock_ops *ctx)
@@ -59,24 +39,7 @@ int tcp_calls(struct bpf_sock_ops *ctx)
 	return 1;
 }
 
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(tcp_destroy, struct sock *sk)
-{
-	mark_handled(TWIN_DESTROY, ctx, sk, 0);
-	destroyed(sk);
-	return 0;
-}
-
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(tcp_destroy_nested, struct sock *sk)
-{
-	__u32 base;
-
-	if (!was_handled(TWIN_DESTROY, sk, 0, &base))
-		destroyed(sk);
-	drop_marks(TWIN_DESTROY, base);
-	return 0;
-}
+SEC_TWINS("tp_btf/tcp_destroy_sock", tcp_destroy, destroyed(sk), sk, 0, struct sock *sk)
 
 SEC("cgroup/bind4")
 int bind4(struct bpf_sock_addr *ctx) { return binding(ctx, AF_INET); }
@@ -111,13 +74,8 @@ int udp_send6(struct bpf_sock_addr *ctx) { return udp_sending(ctx); }
 SEC("cgroup/sock_release")
 int udp_close(struct bpf_sock *ctx) { return closing(ctx); }
 
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(udp_send_failed, struct sock *sk, int ret, int flags)
-{
-	if (ret < 0)
-		send_failed(sk, ret);
-	return 0;
-}
+SEC_TWINS("tp_btf/sock_send_length", udp_send_failed, udp_sent(sk, ret), sk, ret,
+	  struct sock *sk, int ret)
 
 SEC("tp_btf/timer_start")
 int BPF_PROG(tw_start, struct timer_list *timer)
@@ -137,24 +95,7 @@ int BPF_PROG(tw_expire, struct timer_list *timer)
 	return (__u64)timer->function == tw_handler ? tw_expired(timer) : 0;
 }
 
-/* ---- the fentry set: each hook and, for what the kernel skips there, its second instance;
- * about: what a call of it is known by, and a number ---- */
-
-#define SEC_TWINS(section, name, work, about, what, arguments...)  \
-	SEC(section)                                               \
-	int BPF_PROG(name, arguments)                              \
-	{                                                          \
-		mark_call(ctx, __LINE__, about, what);             \
-		work;                                              \
-		return 0;                                          \
-	}                                                          \
-	SEC(section)                                               \
-	int BPF_PROG(name##_nested, arguments)                     \
-	{                                                          \
-		if (!was_had(ctx, __LINE__, about, what))          \
-			work;                                      \
-		return 0;                                          \
-	}
+/* ---- the fentry set ---- */
 
 SEC_TWINS("fexit/inet_hash_connect", connect4, connect_searched(sk, error), sk, 0,
 	  struct inet_timewait_death_row *row, struct sock *sk, int error)

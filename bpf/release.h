@@ -52,6 +52,8 @@ static __always_inline void state_changed(struct sock *sk, int old, int new)
 	struct life *life;
 	__u64 now;
 
+	if (sk->sk_protocol != IPPROTO_TCP || is_birth(old, new))
+		return;
 	if (new == TCP_SYN_SENT) {
 		connecting(sk, bpf_ktime_get_boot_ns());
 		return;

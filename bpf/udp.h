@@ -155,18 +155,18 @@ static __noinline void autobound_anyway(struct sock *sk, __u64 now)
 		udp_autobound(life, sk, true, bpf_get_socket_cookie(sk), now);
 }
 
-/* A send failed. Only EAGAIN without a port is a failed autobind (inet_send_prepare);
+/* If a send failed: only EAGAIN without a port is a failed autobind (inet_send_prepare);
  * other errors may leave a port behind that no other hook has seen. */
-static __always_inline void send_failed(struct sock *sk, int error)
+static __always_inline void udp_sent(struct sock *sk, int result)
 {
 	__u64 now;
 
-	if (!sk || sk->sk_protocol != IPPROTO_UDP || sk->sk_type == SOCK_RAW)
+	if (result >= 0 || !sk || sk->sk_protocol != IPPROTO_UDP || sk->sk_type == SOCK_RAW)
 		return;
 	now = bpf_ktime_get_boot_ns();
 	if (sk->__sk_common.skc_num)
 		autobound_anyway(sk, now);
-	else if (error == -EAGAIN)
+	else if (result == -EAGAIN)
 		autobind_failed(sk, now);
 }
 

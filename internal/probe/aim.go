@@ -59,7 +59,9 @@ func (p *Probe) dropAbsent(spec *ebpf.CollectionSpec) error {
 		if !h.optional || hasTracepoint(kernel, spec.Programs[h.program].AttachTo) {
 			return false
 		}
-		p.missing = append(p.missing, h.what)
+		if !h.rescues {
+			p.missing = append(p.missing, h.what)
+		}
 		delete(spec.Programs, h.program)
 		return true
 	})

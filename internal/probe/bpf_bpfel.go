@@ -66,20 +66,6 @@ type bpfEvent struct {
 	Reason  uint8
 }
 
-type bpfHandled struct {
-	_     structs.HostLayout
-	Marks [16]struct {
-		_     structs.HostLayout
-		Sk    uint64
-		Frame uint64
-		What  uint32
-		At    uint32
-	}
-	Frame uint64
-	Depth uint32
-	_     [4]byte
-}
-
 type bpfLife struct {
 	_    structs.HostLayout
 	Hold struct {
@@ -192,16 +178,6 @@ type bpfTwLife struct {
 	Slept   uint64
 }
 
-type bpfTwin uint32
-
-const (
-	bpfTwinTWIN_NONE    bpfTwin = 0
-	bpfTwinTWIN_STATE   bpfTwin = 1
-	bpfTwinTWIN_DESTROY bpfTwin = 2
-	bpfTwinTWIN_CALL    bpfTwin = 3
-	bpfTwinTWINS        bpfTwin = 4
-)
-
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -210,7 +186,6 @@ const (
 	bpfMapCancels              = "cancels"
 	bpfMapEvents               = "events"
 	bpfMapGoneCgroups          = "gone_cgroups"
-	bpfMapHandledEvents        = "handled_events"
 	bpfMapListeners            = "listeners"
 	bpfMapScratches            = "scratches"
 	bpfMapSearches             = "searches"
@@ -284,6 +259,7 @@ const (
 	bpfProgUdpSend4            = "udp_send4"
 	bpfProgUdpSend6            = "udp_send6"
 	bpfProgUdpSendFailed       = "udp_send_failed"
+	bpfProgUdpSendFailedNested = "udp_send_failed_nested"
 	bpfProgUdpUnhash           = "udp_unhash"
 	bpfProgUdpUnhashNested     = "udp_unhash_nested"
 	bpfVarAttached             = "attached"
@@ -304,7 +280,6 @@ const (
 	bpfVarSuspects             = "suspects"
 	bpfVarTickNs               = "tick_ns"
 	bpfVarTwHandler            = "tw_handler"
-	bpfVarTwins                = "twins"
 	bpfVarVersion1             = "version1"
 	bpfVarVersion1Subsys       = "version1_subsys"
 	bpfVarWantExplicit         = "want_explicit"
@@ -421,6 +396,7 @@ type bpfProgramSpecs struct {
 	UdpSend4            *ebpf.ProgramSpec `ebpf:"udp_send4"`
 	UdpSend6            *ebpf.ProgramSpec `ebpf:"udp_send6"`
 	UdpSendFailed       *ebpf.ProgramSpec `ebpf:"udp_send_failed"`
+	UdpSendFailedNested *ebpf.ProgramSpec `ebpf:"udp_send_failed_nested"`
 	UdpUnhash           *ebpf.ProgramSpec `ebpf:"udp_unhash"`
 	UdpUnhashNested     *ebpf.ProgramSpec `ebpf:"udp_unhash_nested"`
 }
@@ -433,7 +409,6 @@ type bpfMapSpecs struct {
 	Cancels       *ebpf.MapSpec `ebpf:"cancels"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	GoneCgroups   *ebpf.MapSpec `ebpf:"gone_cgroups"`
-	HandledEvents *ebpf.MapSpec `ebpf:"handled_events"`
 	Listeners     *ebpf.MapSpec `ebpf:"listeners"`
 	Scratches     *ebpf.MapSpec `ebpf:"scratches"`
 	Searches      *ebpf.MapSpec `ebpf:"searches"`
@@ -467,7 +442,6 @@ type bpfVariableSpecs struct {
 	Suspects       *ebpf.VariableSpec `ebpf:"suspects"`
 	TickNs         *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TwHandler      *ebpf.VariableSpec `ebpf:"tw_handler"`
-	Twins          *ebpf.VariableSpec `ebpf:"twins"`
 	Version1       *ebpf.VariableSpec `ebpf:"version1"`
 	Version1Subsys *ebpf.VariableSpec `ebpf:"version1_subsys"`
 	WantExplicit   *ebpf.VariableSpec `ebpf:"want_explicit"`
@@ -502,7 +476,6 @@ type bpfMaps struct {
 	Cancels       *ebpf.Map `ebpf:"cancels"`
 	Events        *ebpf.Map `ebpf:"events"`
 	GoneCgroups   *ebpf.Map `ebpf:"gone_cgroups"`
-	HandledEvents *ebpf.Map `ebpf:"handled_events"`
 	Listeners     *ebpf.Map `ebpf:"listeners"`
 	Scratches     *ebpf.Map `ebpf:"scratches"`
 	Searches      *ebpf.Map `ebpf:"searches"`
@@ -520,7 +493,6 @@ func (m *bpfMaps) Close() error {
 		m.Cancels,
 		m.Events,
 		m.GoneCgroups,
-		m.HandledEvents,
 		m.Listeners,
 		m.Scratches,
 		m.Searches,
@@ -555,7 +527,6 @@ type bpfVariables struct {
 	Suspects       *ebpf.Variable `ebpf:"suspects"`
 	TickNs         *ebpf.Variable `ebpf:"tick_ns"`
 	TwHandler      *ebpf.Variable `ebpf:"tw_handler"`
-	Twins          *ebpf.Variable `ebpf:"twins"`
 	Version1       *ebpf.Variable `ebpf:"version1"`
 	Version1Subsys *ebpf.Variable `ebpf:"version1_subsys"`
 	WantExplicit   *ebpf.Variable `ebpf:"want_explicit"`
@@ -634,6 +605,7 @@ type bpfPrograms struct {
 	UdpSend4            *ebpf.Program `ebpf:"udp_send4"`
 	UdpSend6            *ebpf.Program `ebpf:"udp_send6"`
 	UdpSendFailed       *ebpf.Program `ebpf:"udp_send_failed"`
+	UdpSendFailedNested *ebpf.Program `ebpf:"udp_send_failed_nested"`
 	UdpUnhash           *ebpf.Program `ebpf:"udp_unhash"`
 	UdpUnhashNested     *ebpf.Program `ebpf:"udp_unhash_nested"`
 }
@@ -704,6 +676,7 @@ func (p *bpfPrograms) Close() error {
 		p.UdpSend4,
 		p.UdpSend6,
 		p.UdpSendFailed,
+		p.UdpSendFailedNested,
 		p.UdpUnhash,
 		p.UdpUnhashNested,
 	)

@@ -148,6 +148,9 @@ func hookChecks(set Set) []Check {
 	var checks []Check
 	refused := map[string]refusal{} // by what the kernel says
 	for _, h := range set.hooks() {
+		if h.rescues { // as the first instance, in the same place
+			continue
+		}
 		c := Check{Name: string(set) + " " + h.program, Set: set, Detail: h.what}
 		if err := tryHook(set, h, root); err != nil {
 			c.Err, c.Minor = explain(err), h.optional

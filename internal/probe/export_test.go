@@ -23,13 +23,7 @@ func (p *Probe) Nested() (skipped, rescued uint64, err error) {
 		return 0, 0, err
 	}
 	taken, err := p.rescued()
-	for twin := range missed {
-		if bpfTwin(twin) != bpfTwinTWIN_NONE {
-			skipped += missed[twin] - p.before.missed[twin]
-			rescued += taken[twin] - p.before.rescued[twin]
-		}
-	}
-	return skipped, rescued, err
+	return missed.twins - p.before.missed.twins, taken - p.before.rescued, err
 }
 
 // StartTaskWatch loads and begins a watch without a probe.

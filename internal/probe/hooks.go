@@ -16,11 +16,11 @@ type hook struct {
 	// optional hooks may be missing on a kernel; what they add is then missing too
 	optional bool
 	// twin is set for a hook with a second instance, which stands beside it and takes over
-	// the events that the kernel skips there (bpf/nested.h, bpf/calls.h). rescues: it is that
+	// the events that the kernel skips there (bpf/calls.h). rescues: it is that
 	// one. Its own misses mean nothing: what both are skipped for the first has missed, too.
-	twin    bpfTwin
+	twin    bool
 	rescues bool
-	// tracepoint: of a hook of the fentry set that sits on one, not in a function.
+	// tracepoint: of a hook with a second instance that sits on one, not in a function.
 	tracepoint bool
 	// before is what the kernel function was called earlier, with the same arguments as
 	// far as the hook reads them.

@@ -98,7 +98,7 @@ func TestRescuersFollowWhomTheyRescue(t *testing.T) {
 				t.Fatalf("%s rescues nobody", h.program)
 			}
 			first := hooks[at]
-			if first.program+"_nested" != h.program || first.rescues || first.twin == bpfTwinTWIN_NONE || first.proto != h.proto || first.before != h.before {
+			if first.program+"_nested" != h.program || first.rescues || !first.twin || first.proto != h.proto || first.before != h.before || first.optional != h.optional {
 				t.Errorf("%s is beside %s", h.program, first.program)
 			}
 			if a, b := programs[first.program].AttachTo, programs[h.program].AttachTo; a != b {

@@ -57,7 +57,7 @@ func (p *Probe) NewLosses() (Losses, error) {
 // skipped counts the runs that the kernel skipped and no second instance took over: last
 // or more, where that is what it counted before.
 func (p *Probe) skipped(last uint64) (uint64, error) {
-	if p.links == nil && p.set == Fentry {
+	if p.links == nil {
 		return max(p.keptSkipped, last), nil
 	}
 	missed, err := p.missed()
@@ -65,57 +65,18 @@ func (p *Probe) skipped(last uint64) (uint64, error) {
 		return 0, err
 	}
 	lost, err := p.unrescued(missed)
-	for try := 0; err == nil && lost > last && p.awaitRescue(try); try++ {
+	for try := 0; err == nil && lost > last && try < rescuePatience; try++ {
+		awaitRescue()
 		lost, err = p.unrescued(missed)
 	}
 	return max(lost, last), err
 }
 
-// keepSkipped counts before hooks come off one by one: a second instance in the fentry set
-// that is alone then takes over what nobody missed.
+// keepSkipped counts before hooks come off one by one: a second instance that is alone then
+// takes over what nobody missed.
 func (p *Probe) keepSkipped() (err error) {
-	if p.links != nil && p.set == Fentry {
+	if p.links != nil {
 		p.keptSkipped, err = p.skipped(p.lastSeen.Recursion)
 	}
 	return err
-}
-
-// perTwin is a count for each kind of twins.
-type perTwin [bpfTwinTWINS]uint64
-
-// missed is how many runs the kernel has skipped that were a first instance's.
-func (p *Probe) missed() (missed perTwin, err error) {
-	for _, h := range p.hooks {
-		if h.rescues {
-			continue
-		}
-		stats, err := p.coll.Programs[h.program].Stats()
-		if err != nil {
-			return missed, fmt.Errorf("reading statistics of %s: %w", h.program, err)
-		}
-		missed[h.twin] += stats.RecursionMisses
-	}
-	return missed, nil
-}
-
-// rescued is how many of them the second instances took over.
-func (p *Probe) rescued() (rescued perTwin, err error) {
-	if err := p.coll.Variables["rescued"].Get(&rescued); err != nil {
-		return rescued, fmt.Errorf("reading losses: %w", err)
-	}
-	return rescued, nil
-}
-
-// unrescued is how many of the runs missed so far were not taken over, by now: more may have
-// been missed since.
-func (p *Probe) unrescued(missed perTwin) (lost uint64, err error) {
-	rescued, err := p.rescued()
-	if err != nil {
-		return 0, err
-	}
-	for twin, n := range missed {
-		n, taken := n-min(n, p.before.missed[twin]), rescued[twin]-p.before.rescued[twin]
-		lost += n - min(n, taken)
-	}
-	return lost, nil
 }

@@ -52,8 +52,8 @@ type Probe struct {
 	event       event.Event // what record says
 	missing     []string
 	lastSeen    Losses
-	before      counts // of second instances in the fentry set while the first were missing
-	keptSkipped uint64 // by the fentry set, when it was detached
+	before      counts // of second instances while the first were missing
+	keptSkipped uint64 // when the hooks were detached
 	audits      uint32
 	tasks       *TaskWatch // nil: unwatched says why
 	// unwatched is told when somebody wants to watch: most traces never do.
@@ -162,9 +162,6 @@ func (p *Probe) choose(spec *ebpf.CollectionSpec) {
 		}
 	}
 	delete(spec.Maps, goneCgroups) // a watch has its own
-	if p.set == Stable {
-		delete(spec.Maps, callMarks)
-	}
 }
 
 func (p *Probe) configure(spec *ebpf.CollectionSpec) error {
@@ -236,7 +233,7 @@ func (p *Probe) attach() error {
 		}
 		p.links = append(p.links, l)
 	}
-	return p.pair()
+	return p.settle()
 }
 
 // Hooks names the set at work, as recordings do.

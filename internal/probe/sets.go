@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf"
 
 	"porttrace/internal/cgroup"
@@ -38,21 +40,24 @@ func (s Set) cgroupRoot() (path string, done func() error, err error) {
 	return cgroup.OpenRoot()
 }
 
-// In the stable set post_bind comes before bind, which waits for it.
-var stableHooks = []hook{
+// In the stable set post_bind comes before bind, which waits for it. The kernel never skips
+// cgroup hooks, nor those of timers, which run with interrupts off or in a softirq.
+var stableHooks = slices.Concat([]hook{
 	{program: "tw_expire", what: "the end of TIME_WAIT", proto: tcp},
 	{program: "tw_cancel", what: "the early end of TIME_WAIT", proto: tcp},
 	{program: "tw_start", what: "the beginning of TIME_WAIT", proto: tcp},
-	{program: "tcp_destroy", what: "the release of bound TCP sockets", proto: tcp, twin: bpfTwinTWIN_DESTROY},
-	{program: "tcp_destroy_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
-	{program: "sock_state", what: "TCP states and releases", proto: tcp, twin: bpfTwinTWIN_STATE},
-	{program: "sock_state_nested", what: "the same in an interrupt of that hook", proto: tcp, rescues: true},
+}, twice([]hook{
+	{program: "tcp_destroy", what: "the release of bound TCP sockets", proto: tcp, tracepoint: true},
+	{program: "sock_state", what: "TCP states and releases", proto: tcp, tracepoint: true},
+}), []hook{
 	{program: "udp_close", what: "the release of UDP ports", cgroup: ebpf.AttachCgroupInetSockRelease, proto: udp},
 	{program: "post_bind4", what: "the port of bind(0), IPv4", cgroup: ebpf.AttachCGroupInet4PostBind, proto: tcp | udp},
 	{program: "post_bind6", what: "the port of bind(0), IPv6", cgroup: ebpf.AttachCGroupInet6PostBind, proto: tcp | udp},
 	{program: "bind4", what: "bind(0) apart from explicit binds, IPv4", cgroup: ebpf.AttachCGroupInet4Bind, proto: tcp | udp},
 	{program: "bind6", what: "bind(0) apart from explicit binds, IPv6", cgroup: ebpf.AttachCGroupInet6Bind, proto: tcp | udp},
-	{program: "udp_send_failed", what: "UDP sends that find no port (Linux 6.3 shows them)", proto: udp, optional: true},
+}, twice([]hook{
+	{program: "udp_send_failed", what: "UDP sends that find no port (Linux 6.3 shows them)", proto: udp, tracepoint: true, optional: true},
+}), []hook{
 	{program: "udp_send4", what: "UDP ports taken by a send, IPv4", cgroup: ebpf.AttachCGroupUDP4Sendmsg, proto: udp},
 	{program: "udp_send6", what: "UDP ports taken by a send, IPv6", cgroup: ebpf.AttachCGroupUDP6Sendmsg, proto: udp},
 	{program: "udp_name4", what: "UDP ports that connect() took, before anybody looks, IPv4", cgroup: ebpf.AttachCgroupInet4GetSockname, proto: udp},
@@ -60,7 +65,7 @@ var stableHooks = []hook{
 	{program: "udp_connect4", what: "UDP ports taken by connect(), IPv4", cgroup: ebpf.AttachCGroupInet4Connect, proto: udp},
 	{program: "udp_connect6", what: "UDP ports taken by connect(), IPv6", cgroup: ebpf.AttachCGroupInet6Connect, proto: udp},
 	{program: "tcp_calls", what: "the port of TCP connect() and listen()", cgroup: ebpf.AttachCGroupSockOps, proto: tcp},
-}
+})
 
 // In the fentry set udp_connect_end comes before udp_port, which leaves it to tell, and what
 // says whose search it is before what sees it end.
@@ -86,17 +91,16 @@ var fentryHooks = twice([]hook{
 	{program: "connect6", what: "the port of TCP connect(), IPv6", proto: tcp, arguments: 2},
 })
 
-// twice adds the second instance of each hook of the fentry set. On a tracepoint it runs
-// after the first if it is attached after it, on a function if before
-// (bpf_trampoline_link_prog).
+// twice adds the second instance of each hook, which is to run after the first. On a tracepoint
+// it does if it is attached after it, on a function if before (bpf_trampoline_link_prog).
 func twice(hooks []hook) []hook {
 	var all []hook
 	for _, first := range hooks {
-		first.twin = bpfTwinTWIN_CALL
+		first.twin = true
 		second := first
 		second.program += "_nested"
 		second.what = "the same where that hook is at work already"
-		second.twin, second.rescues = bpfTwinTWIN_NONE, true
+		second.twin, second.rescues = false, true
 		if first.tracepoint {
 			all = append(all, first, second)
 		} else {

@@ -9,58 +9,80 @@ import (
 	"porttrace/internal/ktime"
 )
 
-// Of enum twins.
-const (
-	twinsMark     = 1
-	twinsTogether = 2
-)
-
-// callMarks is the map of calls that first instances had, of the fentry set.
-const callMarks = "calls"
-
-// counts are what the instances of twins have counted.
-type counts struct{ missed, rescued perTwin }
-
-// pair lets the second instances of hooks work (bpf/nested.h), now that each event meets
-// both. Those of the fentry set need no leave, but one that was attached alone has taken
-// over what nobody missed. What was under way when the last hook was attached is over then,
-// too: a mini-socket that nobody has claimed never will be (look_tw).
-func (p *Probe) pair() (err error) {
-	if p.set == Fentry {
-		awaitRunning()
-		if p.before.missed, err = p.missed(); err == nil {
-			p.before.rescued, err = p.rescued()
-		}
-		return err
-	}
-	if err := p.coll.Variables["attached"].Set(uint64(ktime.Now())); err != nil {
-		return fmt.Errorf("pairing the hooks: %w", err)
-	}
-	for _, step := range []uint32{twinsMark, twinsTogether} {
-		awaitRunning()
-		if err := p.coll.Variables["twins"].Set(step); err != nil {
-			return fmt.Errorf("pairing the hooks: %w", err)
-		}
-	}
-	return nil
+// counts are what hooks that are attached twice have counted (bpf/calls.h), and those that are not.
+type counts struct {
+	missed  misses
+	rescued uint64 // by second instances
 }
+
+// misses are runs that the kernel has skipped: of hooks with a second instance, whose own
+// ones do not count, and of those without.
+type misses struct{ twins, alone uint64 }
+
+func (p *Probe) missed() (m misses, err error) {
+	for _, h := range p.hooks {
+		if h.rescues {
+			continue
+		}
+		stats, err := p.coll.Programs[h.program].Stats()
+		if err != nil {
+			return misses{}, fmt.Errorf("reading statistics of %s: %w", h.program, err)
+		}
+		if h.twin {
+			m.twins += stats.RecursionMisses
+		} else {
+			m.alone += stats.RecursionMisses
+		}
+	}
+	return m, nil
+}
+
+func (p *Probe) rescued() (n uint64, err error) {
+	if err := p.coll.Variables["rescued"].Get(&n); err != nil {
+		return 0, fmt.Errorf("reading losses: %w", err)
+	}
+	return n, nil
+}
+
+// unrescued is how many of the runs missed so far were not taken over, by now: more may have
+// been missed since.
+func (p *Probe) unrescued(m misses) (lost uint64, err error) {
+	rescued, err := p.rescued()
+	if err != nil {
+		return 0, err
+	}
+	missed, taken := m.twins-p.before.missed.twins, rescued-p.before.rescued
+	return m.alone - p.before.missed.alone + missed - min(missed, taken), nil
+}
+
+// settle is called when every hook is attached, and counts from here on: a second instance
+// that was attached alone has taken over what nobody missed. What was under way when the
+// last hook was attached is over then, too: a mini-socket that nobody has claimed never will
+// be (look_tw).
+func (p *Probe) settle() (err error) {
+	if p.set == Stable {
+		if err := p.coll.Variables["attached"].Set(uint64(ktime.Now())); err != nil {
+			return fmt.Errorf("telling the hooks that all are attached: %w", err)
+		}
+	}
+	awaitRunning()
+	if p.before.missed, err = p.missed(); err == nil {
+		p.before.rescued, err = p.rescued()
+	}
+	return err
+}
+
+// rescuePatience is how often awaitRescue is worth calling.
+const rescuePatience = 10
 
 // awaitRescue waits for second instances: a run may have been skipped and not yet been taken
-// over. False: that was long enough.
-func (p *Probe) awaitRescue(try int) bool {
-	if p.set == Stable {
-		awaitRunning()
-		return try == 0
-	}
-	time.Sleep(10 * time.Millisecond) // tasks between the two may wait for the CPU
-	return try < 10
-}
+// over, for tasks between the two wait for the CPU.
+func awaitRescue() { time.Sleep(10 * time.Millisecond) }
 
 // membarrierGlobal is MEMBARRIER_CMD_GLOBAL of <linux/membarrier.h>, synchronize_rcu().
 const membarrierGlobal = 1
 
-// awaitRunning returns when every hook that runs now is over: tracepoints run with
-// preemption off.
+// awaitRunning returns when every hook that runs now is over: they run inside an RCU section.
 func awaitRunning() {
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
 		time.Sleep(100 * time.Millisecond) // refused with nohz_full CPUs; hooks take microseconds
