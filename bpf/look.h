@@ -81,6 +81,15 @@ static __always_inline bool is_due(__u64 cookie)
 	return false;
 }
 
+/* Whether this audit is the first to see what has its cookie, such as the mini-socket that it
+ * left: the next one lets that go on with its hold. */
+static __always_inline bool is_new_stray(__u64 cookie)
+{
+	__u32 *seen = bpf_map_lookup_elem(&strays, &cookie);
+
+	return seen && *seen == audit_number;
+}
+
 /* A hold that an audit would take in was counted as lost when a hook could not. */
 static __always_inline void refused(void)
 {

@@ -74,7 +74,7 @@ struct life {
 	__u64 tw;     /* address of the mini-socket of PHASE_SHARED, in the fentry set */
 	__u32 phase;
 	__u32 reason; /* of a close that is under way and keeps an explicit port */
-	__u32 amiss;  /* the number of the audit that found it gone, or in another state */
+	__u32 amiss;  /* twice the number of the audit that found it gone, plus 1: in another state */
 	struct bpf_spin_lock lock; /* who leaves a phase that others may leave, too: advance() */
 };
 
@@ -110,7 +110,7 @@ struct tw_life {
 			 * fentry set: the timer ended it */
 	__u32 claimed;  /* the full socket has handed its hold over */
 	__u32 shared;   /* the full socket keeps the port too, and releases it */
-	__u32 amiss;    /* the number of the audit that found it gone */
+	__u32 amiss;    /* twice the number of the audit that found it gone */
 	__u32 pad;
 	__u64 slept;    /* ns the machine had been suspended when it began: boottime - monotonic */
 };

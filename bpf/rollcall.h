@@ -5,12 +5,16 @@
 
 #include "looktw.h"
 
+enum doubt { GONE, ELSEWHERE };
+
 /* Amiss at one audit may be a hook that is about to tell; amiss at two is amiss. */
-static __always_inline bool is_confirmed(__u32 *amiss)
+static __always_inline bool is_confirmed(__u32 *amiss, enum doubt doubt)
 {
-	if (*amiss && *amiss + 1 == audit_number)
+	__u32 now = audit_number << 1 | doubt;
+
+	if (*amiss && *amiss + 2 == now)
 		return true;
-	*amiss = audit_number;
+	*amiss = now;
 	__sync_fetch_and_add(&suspects, 1);
 	return false;
 }
@@ -20,7 +24,7 @@ static __always_inline void settle_tcp(struct life *life, struct sock *sk, __u64
 {
 	__u8 state = state_of(BPF_CORE_READ(sk, __sk_common.skc_state));
 
-	if (life->phase == PHASE_HELD && life->hold.state != state && is_confirmed(&life->amiss))
+	if (life->phase == PHASE_HELD && life->hold.state != state && is_confirmed(&life->amiss, ELSEWHERE))
 		change(life, state, now);
 }
 
@@ -51,7 +55,7 @@ static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *
 		same = false;
 	}
 	if (!same) {
-		if (is_confirmed(&life->amiss))
+		if (!is_new_stray(cookie) && is_confirmed(&life->amiss, GONE))
 			forget(life);
 		return 0;
 	}
@@ -88,7 +92,7 @@ static __always_inline int call_tw(struct bpf_iter_meta *meta, const struct tw_k
 		return 0;
 	tw = (struct inet_timewait_sock *)life->tw;
 	if (!is_same_tw(tw, &key)) {
-		if (is_confirmed(&life->amiss))
+		if (is_confirmed(&life->amiss, GONE))
 			bpf_map_delete_elem(&time_waits, &key);
 		return 0;
 	}

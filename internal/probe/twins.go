@@ -60,10 +60,8 @@ func (p *Probe) unrescued(m misses) (lost uint64, err error) {
 // last hook was attached is over then, too: a mini-socket that nobody has claimed never will
 // be (look_tw).
 func (p *Probe) settle() (err error) {
-	if p.set == Stable {
-		if err := p.coll.Variables["attached"].Set(uint64(ktime.Now())); err != nil {
-			return fmt.Errorf("telling the hooks that all are attached: %w", err)
-		}
+	if err := p.coll.Variables["attached"].Set(uint64(ktime.Now())); err != nil {
+		return fmt.Errorf("telling the hooks that all are attached: %w", err)
 	}
 	awaitRunning()
 	if p.before.missed, err = p.missed(); err == nil {

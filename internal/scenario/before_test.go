@@ -186,6 +186,28 @@ func TestBeforeStartAcceptedByOneGone(t *testing.T) {
 	})
 }
 
+// What a server that has gone left in TIME_WAIT tells itself apart by being out of the range,
+// which may grow later.
+func TestBeforeStartRangeGrows(t *testing.T) {
+	inFamilies(t, func(t *testing.T, addr netip.Addr) {
+		p := tcpSite(t, addr)
+		reachable(t, p.ns)
+		p.ns.Sysctl(t, "ipv4/ip_local_port_range", "50000 50999")
+		for range crowd {
+			c := connectBlocking(p)
+			c.peer.close()
+			c.awaitTCP(unix.BPF_TCP_CLOSE_WAIT)
+			c.sock.close()
+		}
+		p.srv.close()
+		tr := start(t, withStates())
+		p.ns.Sysctl(t, "ipv4/ip_local_port_range", "1024 60999")
+		tr.stop()
+		tr.wait(0, "held at the start", in(p.ns, lifetime.HeldAtStart))
+		tr.wait(0, "found by the audit", in(p.ns, lifetime.Assign))
+	})
+}
+
 func TestBeforeStartExplicit(t *testing.T) {
 	p := tcpSite(t, v4)
 	wants, _ := explicitWorkload(p)
