@@ -148,27 +148,37 @@ func TestPathsTogether(t *testing.T) {
 
 // A crowd on every path at once, made and closed, is all released.
 func TestPathsTogetherAndGone(t *testing.T) {
-	ways := []way{tcpWays[0], tcpWays[4], tcpWays[6], udpWays[0], udpWays[1], udpWays[2]}
 	p := tcpSite(t, v4)
 	tr := start(t, everything())
 	t.Cleanup(func() { _ = unix.Shutdown(p.srv.fd, unix.SHUT_RD) })
 	go acceptAndClose(p)
-	ways[0].open = func(p *site) conn {
+	comeAndGo(p)
+	n := crowd * len(comingAndGoing)
+	tr.wait(n, "releases", in(p.ns, lifetime.Release, byReason(event.Closed)))
+	tr.wait(n, "assigns", in(p.ns, lifetime.Assign))
+	tr.truthAtEnd(p.ns)
+}
+
+// comingAndGoing are ways to a port that end with the call that closes the socket.
+var comingAndGoing = []way{
+	{name: "connect", open: func(p *site) conn {
 		c := tcpSock(p.t, p.ns, p.addr)
 		c.mustConnect(p.at)
-		c.awaitTCP(unix.BPF_TCP_CLOSE_WAIT)
+		c.awaitTCP(unix.BPF_TCP_CLOSE_WAIT) // the other end closes first, and is in TIME_WAIT
 		return conn{sock: c}
-	}
+	}},
+	tcpWays[4], tcpWays[6], udpWays[0], udpWays[1], udpWays[2],
+}
+
+// comeAndGo is a crowd on each of these ways at once, made and closed by four threads.
+func comeAndGo(p *site) {
 	var group sync.WaitGroup
 	for n := range 4 {
 		group.Go(func() {
-			for i := n; i < crowd*len(ways); i += 4 {
-				ways[i%len(ways)].open(p).close()
+			for i := n; i < crowd*len(comingAndGoing); i += 4 {
+				comingAndGoing[i%len(comingAndGoing)].open(p).close()
 			}
 		})
 	}
 	group.Wait()
-	tr.wait(crowd*len(ways), "releases", in(p.ns, lifetime.Release, byReason(event.Closed)))
-	tr.wait(crowd*len(ways), "assigns", in(p.ns, lifetime.Assign))
-	tr.truthAtEnd(p.ns)
 }
