@@ -34,3 +34,11 @@ func StartTaskWatch() (*TaskWatch, error) {
 	}
 	return w, w.begin()
 }
+
+// KnowsByCookie says whether sockets are known by their cookies, which mini-sockets inherit.
+func (p *Probe) KnowsByCookie() (bool, error) {
+	if p.set == Stable {
+		return true, nil
+	}
+	return hasCookies()
+}
