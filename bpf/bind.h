@@ -75,12 +75,18 @@ static __always_inline struct listener listener_at(struct sock *sk, bool btf)
 	return at;
 }
 
+static __always_inline void note_listener_at(const struct listener *at)
+{
+	__u8 yes = 1;
+
+	bpf_map_update_elem(&listeners, at, &yes, BPF_ANY);
+}
+
 static __always_inline void note_listener(struct sock *sk, bool btf)
 {
 	struct listener at = listener_at(sk, btf);
-	__u8 yes = 1;
 
-	bpf_map_update_elem(&listeners, &at, &yes, BPF_ANY);
+	note_listener_at(&at);
 }
 
 /* listen() worked: inet_listen(). Without bind() before it, it chose the port. */

@@ -1,5 +1,5 @@
 /* The kernel does not run a tracing program on a CPU where it is at work already
- * (bpf_prog_active, "recursion miss"): what a softirq brings that interrupts a hook would be
+ * (prog->active, "recursion miss"): what a softirq brings that interrupts a hook would be
  * lost to the same hook, and where RCU is preemptible what a task brings that preempts
  * another in it. So hooks that this can happen to are attached twice. The first instance
  * leaves a mark for each call, the second one, run right after it, finds it and goes, or
@@ -8,7 +8,8 @@
  * Tasks go on in any order and on any CPU, so each call has a mark of its own, at the place
  * of its stack: where its arguments lie there, which both instances are given, and what it
  * is about. A stack has one call at a time between its two instances, as softirqs have
- * stacks of their own (arm64: since 6.0). A mark that stays behind, for the second instance
+ * stacks of their own (arm64: since 6.1; before, one may have the call that it interrupts
+ * told twice). A mark that stays behind, for the second instance
  * was skipped, is overwritten by the next. Where both are skipped, as others are at work in
  * each, the first has missed one more than were rescued, which is counted. Without a mark a
  * call would be told twice: stacks would have to be 4 GiB apart, and in use at the same

@@ -16,21 +16,12 @@ static __always_inline __u8 tw_path_of(struct inet_timewait_sock *tw, struct hol
 		return PATH_CONNECT;
 	if (BPF_CORE_READ(tw, tw_tb, fastreuse) == -1)
 		return PATH_CONNECT;
-	if (bpf_map_lookup_elem(&listeners, &at) ||
-	    !in_netns_range(BPF_CORE_READ(tw, __tw_common.skc_net.net), h->port))
+	if (bpf_map_lookup_elem(&listeners, &at))
 		return PATH_EXPLICIT;
-	return PATH_UNKNOWN;
-}
-
-/* Than the trace, as far as its timer tells. The fentry set does not know its unit, and has
- * seen all that began later. */
-static __always_inline bool is_older(struct inet_timewait_sock *tw)
-{
-	__u64 now = bpf_ktime_get_boot_ns();
-
-	if (exact && !is_stamped(tw))
-		return true;
-	return (__s64)(now - attached) < tw_age(tw, bpf_ktime_get_ns());
+	if (in_netns_range(BPF_CORE_READ(tw, __tw_common.skc_net.net), h->port))
+		return PATH_UNKNOWN;
+	note_listener_at(&at); /* the range may grow */
+	return PATH_EXPLICIT;
 }
 
 static __always_inline bool is_pending(struct inet_timewait_sock *tw)
@@ -84,9 +75,6 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 	if (h->path == PATH_EXPLICIT || !wants_port(h->port) || !wants_hold(h))
 		return;
 	h->cookie = by_address ? (__u64)address_of(skc) : bpf_get_socket_cookie(skc);
-	left = bereaved(h);
-	if (!left && h->path == PATH_UNKNOWN && look_mode == LOOK_AUDIT && is_older(tw))
-		return; /* the first look took it for accepted: only the range has changed since */
 	if (!is_due(h->cookie))
 		return;
 	s->tw.tw = (__u64)tw;
@@ -97,6 +85,7 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 	h->state = read_substate(tw);
 	if (!read_tw_key(&key, tw))
 		return;
+	left = bereaved(h);
 	if (left) {
 		*h = left->hold;
 		enter(h, read_substate(tw), now);

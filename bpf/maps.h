@@ -174,7 +174,7 @@ struct {
 } udp_calls SEC(".maps");
 
 /* Ports that have or had a listener, per namespace, written by listening(), tcp_searched()
- * and by look_tcp (listeners come first), read by the looks to tell accepted sockets and their
+ * and by look_tcp (listeners come first; a mini-socket out of the range had one), read by the looks to tell accepted sockets and their
  * mini-sockets from those that hold a port. Full: the oldest goes, and what it accepted
  * may be taken for a hold. */
 struct listener {

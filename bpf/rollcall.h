@@ -55,8 +55,12 @@ static __always_inline int call_socket(struct bpf_iter_meta *meta, const __u64 *
 		same = false;
 	}
 	if (!same) {
-		if (!is_new_stray(cookie) && is_confirmed(&life->amiss, GONE))
+		if (is_new_stray(cookie)) { /* not over: the next audit takes its mini-socket in */
+			if (held)
+				tell_held(meta, &sockets, &cookie, &life->hold, now);
+		} else if (is_confirmed(&life->amiss, GONE)) {
 			forget(life);
+		}
 		return 0;
 	}
 	if (!held)

@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"porttrace/internal/event"
+	"porttrace/internal/ktime"
+	"porttrace/internal/lifetime"
 	"porttrace/internal/netns"
 	"porttrace/internal/testutil"
 	"porttrace/internal/testutil/need"
@@ -26,10 +29,14 @@ func TestMoveInTheMiddleOfAnAudit(t *testing.T) {
 	var port uint16
 	var leave func()
 	here.Do(func() { port, leave = connectAndStay(t) })
-	if err := p.Detach(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Drain(func(*event.Event) {}); err != nil {
+	var records []lifetime.Record
+	tr := lifetime.NewTracker(ktime.NewClock(), owners{}, false, func(r *lifetime.Record) {
+		if r.Hold.NetNS == here.Inode && r.Hold.Port == port {
+			records = append(records, *r)
+		}
+	})
+	tr.Started()
+	if err := errors.Join(p.Detach(), p.Drain(tr.Handle)); err != nil {
 		t.Fatal(err)
 	}
 	elsewhere.Do(func() { // a stray in no process, which the second audit tells of
@@ -37,40 +44,45 @@ func TestMoveInTheMiddleOfAnAudit(t *testing.T) {
 		leave()
 	})
 	looked := []netns.NS{namespaceOf(t, here), namespaceOf(t, elsewhere)}
-	for audit := 1; audit <= 4; audit++ {
-		var told []event.Event
-		note := func(e *event.Event) {
-			if e.Hold.NetNS == here.Inode && e.Hold.Port == port {
-				told = append(told, *e)
-			}
+	for range 4 {
+		tr.BeginAudit(ktime.Now())
+		_, err := p.Audit(looked, func(e *event.Event) {
+			tr.Handle(e)
 			if e.Kind == event.Found && e.Hold.NetNS == elsewhere.Inode && leave != nil {
 				here.Do(leave)
 				leave = nil
 			}
-		}
-		if _, err := p.Audit(looked, note, nil); err != nil {
+		}, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if audit < 4 {
-			continue
+		tr.EndAudit()
+	}
+	if leave != nil {
+		t.Error("the socket did not leave")
+	}
+	if len(records) != 1 || records[0].Type != lifetime.Assign {
+		t.Errorf("told of the hold: %+v, want its assign alone", records)
+	}
+	moved := 0
+	for _, c := range tr.Corrections().Details {
+		if c.Hold.NetNS == here.Inode && c.Was == lifetime.Moved && c.Doer.Softirq && c.Hold.Owner.PID == uint32(os.Getpid()) {
+			moved++
+		} else if c.Hold.NetNS == here.Inode {
+			t.Errorf("put right: %+v", c)
 		}
-		if leave != nil {
-			t.Error("the socket did not move")
-		}
-		checkGoesOn(t, told)
+	}
+	if moved != 1 {
+		t.Errorf("%d holds were found to have moved to a mini-socket, want 1", moved)
 	}
 }
 
-// checkGoesOn is that the hold that left is told as found again, and then as held.
-func checkGoesOn(t *testing.T, told []event.Event) {
-	t.Helper()
-	if len(told) != 2 || told[0].Kind != event.Found || told[1].Kind != event.Held {
-		t.Fatalf("told: %+v", told)
-	}
-	if h := told[0].Hold; h.State != event.FinWait2 || h.Path != event.Connect || h.Owner.PID != uint32(os.Getpid()) {
-		t.Errorf("the hold does not go on: %+v", h)
-	}
-}
+// owners are told by their process alone.
+type owners struct{}
+
+func (owners) Describe(o event.Owner) lifetime.Owner { return lifetime.Owner{PID: o.PID} }
+
+func (owners) NetNS(uint32, ktime.Time) lifetime.Interned[string] { return lifetime.Interned[string]{} }
 
 // connectAndStay connects to a listener of its own; leave closes the client's end, whose
 // mini-socket is there then, and waits for the server's.
@@ -92,6 +104,7 @@ func connectAndStay(t *testing.T) (port uint16, leave func()) {
 	name, err := unix.Getsockname(c)
 	if err != nil {
 		t.Error(err)
+		return 0, func() {}
 	}
 	return uint16(name.(*unix.SockaddrInet4).Port), func() {
 		_ = unix.Shutdown(c, unix.SHUT_WR)

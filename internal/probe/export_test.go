@@ -18,12 +18,8 @@ func (p *Probe) Links() ([]link.ID, error) {
 // Nested returns how many events the kernel skipped at hooks that have a second instance,
 // and how many of them that one took over.
 func (p *Probe) Nested() (skipped, rescued uint64, err error) {
-	missed, err := p.missed()
-	if err != nil {
-		return 0, 0, err
-	}
-	taken, err := p.rescued()
-	return missed.twins - p.before.missed.twins, taken - p.before.rescued, err
+	now, err := p.counts()
+	return now.missed.twins - p.before.missed.twins, now.rescued - p.before.rescued, err
 }
 
 // StartTaskWatch loads and begins a watch without a probe.

@@ -55,19 +55,18 @@ func (p *Probe) NewLosses() (Losses, error) {
 }
 
 // skipped counts the runs that the kernel skipped and no second instance took over: last
-// or more, where that is what it counted before.
+// or more, where that is what it counted before. What is being skipped meanwhile may count as
+// not taken over yet, so the least of several counts is taken; none is too low.
 func (p *Probe) skipped(last uint64) (uint64, error) {
 	if p.links == nil {
 		return max(p.keptSkipped, last), nil
 	}
-	missed, err := p.missed()
-	if err != nil {
-		return 0, err
-	}
-	lost, err := p.unrescued(missed)
+	lost, err := p.unrescued()
 	for try := 0; err == nil && lost > last && try < rescuePatience; try++ {
 		awaitRescue()
-		lost, err = p.unrescued(missed)
+		var again uint64
+		again, err = p.unrescued()
+		lost = min(lost, again)
 	}
 	return max(lost, last), err
 }

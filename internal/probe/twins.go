@@ -11,64 +11,69 @@ import (
 
 // counts are what hooks that are attached twice have counted (bpf/calls.h), and those that are not.
 type counts struct {
-	missed  misses
 	rescued uint64 // by second instances
+	missed  misses
 }
 
 // misses are runs that the kernel has skipped: of hooks with a second instance, whose own
 // ones do not count, and of those without.
 type misses struct{ twins, alone uint64 }
 
-func (p *Probe) missed() (m misses, err error) {
+// counts reads what was missed last: each run that was taken over by then was missed before.
+func (p *Probe) counts() (c counts, err error) {
+	if err := p.coll.Variables["rescued"].Get(&c.rescued); err != nil {
+		return counts{}, fmt.Errorf("reading losses: %w", err)
+	}
 	for _, h := range p.hooks {
 		if h.rescues {
 			continue
 		}
 		stats, err := p.coll.Programs[h.program].Stats()
 		if err != nil {
-			return misses{}, fmt.Errorf("reading statistics of %s: %w", h.program, err)
+			return counts{}, fmt.Errorf("reading statistics of %s: %w", h.program, err)
 		}
 		if h.twin {
-			m.twins += stats.RecursionMisses
+			c.missed.twins += stats.RecursionMisses
 		} else {
-			m.alone += stats.RecursionMisses
+			c.missed.alone += stats.RecursionMisses
 		}
 	}
-	return m, nil
+	return c, nil
 }
 
-func (p *Probe) rescued() (n uint64, err error) {
-	if err := p.coll.Variables["rescued"].Get(&n); err != nil {
-		return 0, fmt.Errorf("reading losses: %w", err)
-	}
-	return n, nil
-}
-
-// unrescued is how many of the runs missed so far were not taken over, by now: more may have
-// been missed since.
-func (p *Probe) unrescued(m misses) (lost uint64, err error) {
-	rescued, err := p.rescued()
+// unrescued is how many of the runs missed so far were not taken over, or not yet.
+func (p *Probe) unrescued() (lost uint64, err error) {
+	now, err := p.counts()
 	if err != nil {
 		return 0, err
 	}
-	missed, taken := m.twins-p.before.missed.twins, rescued-p.before.rescued
-	return m.alone - p.before.missed.alone + missed - min(missed, taken), nil
+	missed, taken := now.missed.twins-p.before.missed.twins, now.rescued-p.before.rescued
+	return now.missed.alone - p.before.missed.alone + missed - min(missed, taken), nil
 }
 
 // settle is called when every hook is attached, and counts from here on: a second instance
 // that was attached alone has taken over what nobody missed. What was under way when the
 // last hook was attached is over then, too: a mini-socket that nobody has claimed never will
-// be (look_tw).
-func (p *Probe) settle() (err error) {
+// be (look_tw). Only calls that sleep in the function may still meet a second instance alone.
+func (p *Probe) settle() error {
 	if err := p.coll.Variables["attached"].Set(uint64(ktime.Now())); err != nil {
 		return fmt.Errorf("telling the hooks that all are attached: %w", err)
 	}
 	awaitRunning()
-	if p.before.missed, err = p.missed(); err == nil {
-		p.before.rescued, err = p.rescued()
+	last, err := p.counts()
+	for try := 0; err == nil && try < settling; try++ {
+		p.before, err = p.counts()
+		if p.before == last {
+			break // nothing was skipped or taken over meanwhile
+		}
+		last = p.before
 	}
 	return err
 }
+
+// settling is how often settle tries to catch a moment when nothing is skipped: it takes a
+// tenth of a millisecond, and a thousand skips in a second are many.
+const settling = 100
 
 // rescuePatience is how often awaitRescue is worth calling.
 const rescuePatience = 10

@@ -46,7 +46,7 @@ func TestBesideOtherTracers(t *testing.T) {
 
 // tracers count in places where porttrace has hooks.
 type tracers struct {
-	kinds map[string]bool // that this kernel allows
+	kinds map[string]int // that this kernel allows: in how many places
 	links []link.Link
 	seen  []*ebpf.Map
 	names []string
@@ -60,7 +60,7 @@ func traceToo(t *testing.T) *tracers {
 	testutil.NeedBPF(t)
 	// Before 5.11 maps count; where that may not be raised they do not.
 	_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
-	o := &tracers{kinds: map[string]bool{}}
+	o := &tracers{kinds: map[string]int{}}
 	for _, function := range tracedFunctions {
 		for kind, at := range map[string]ebpf.AttachType{"fentry": ebpf.AttachTraceFEntry, "fexit": ebpf.AttachTraceFExit} {
 			o.attach(t, kind, function, ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: at, AttachTo: function},
@@ -95,13 +95,13 @@ func (o *tracers) attach(t *testing.T, kind, place string, spec ebpf.ProgramSpec
 		defer p.Close()
 		var l link.Link
 		if l, err = hook(p); err == nil {
-			o.kinds[kind] = true
+			o.kinds[kind]++
 			o.links, o.seen, o.names = append(o.links, l), append(o.seen, seen), append(o.names, kind+" "+place)
 			return
 		}
 	}
 	seen.Close()
-	if o.kinds[kind] {
+	if o.kinds[kind] != 0 {
 		t.Fatalf("attaching another tracer's %s of %s: %v", kind, place, err)
 	}
 	t.Logf("another tracer's %s of %s: %v", kind, place, err)
@@ -125,8 +125,14 @@ func counting(seen *ebpf.Map) asm.Instructions {
 // check is that they saw what we saw, and that they sit where we do.
 func (o *tracers) check(t *testing.T, hooks probe.Set) {
 	t.Helper()
-	if !o.kinds["tp_btf"] || !o.kinds["raw tracepoint"] || hooks == probe.Fentry && !(o.kinds["fentry"] && o.kinds["fexit"] && o.kinds["kprobe"]) {
-		t.Errorf("beside hooks of the %s set others may only have %v", hooks, o.kinds)
+	want := map[string]int{"tp_btf": 1, "raw tracepoint": 1}
+	if hooks == probe.Fentry {
+		want["fentry"], want["fexit"], want["kprobe"], want["kretprobe"] = len(tracedFunctions), len(tracedFunctions), len(tracedFunctions), len(tracedFunctions)
+	}
+	for kind, n := range want {
+		if o.kinds[kind] != n {
+			t.Errorf("beside the %s set others sit in %d places with a %s, want %d", hooks, o.kinds[kind], kind, n)
+		}
 	}
 	for i, seen := range o.seen {
 		var n uint64

@@ -22,8 +22,8 @@ func (tr *trace) amiss() string {
 	return b.String()
 }
 
-// unseen is how many events the kernel showed to no hook, such as one that would have
-// interrupted itself in somebody's storm; skips are excused by nobody else's storm on a machine
+// unseen is how many events the kernel showed to no hook, such as one that came where both
+// instances of it were at work in somebody's storm; skips are excused by nobody else's storm on a machine
 // of our own. Of what it hides some may be taken for a fault of ours, but never more than is
 // known to be hidden.
 func (tr *trace) unseen() (events uint64) {
