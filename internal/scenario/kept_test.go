@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"porttrace/internal/lifetime"
@@ -12,9 +11,22 @@ import (
 // out at the same time.
 func rarely(end *lifetime.EndInfo) uint64 { return crowd + (end.BeforeStart+end.Assigned)/20 }
 
-// amiss lists what was put right, as far as it is told in detail.
+// amiss lists what was lost where, the hooks that the kernel skipped, and what was put right,
+// as far as it is told in detail.
 func (tr *trace) amiss() string {
 	var b strings.Builder
+	for _, r := range tr.all(func(r *told) bool { return r.Type == lifetime.Lost }) {
+		fmt.Fprintf(&b, "  lost %d: %s\n", r.Lost.Events, r.Lost.Where)
+	}
+	hooks, err := tr.probe.Stats()
+	if err != nil {
+		fmt.Fprintf(&b, "  %v\n", err)
+	}
+	for _, h := range hooks {
+		if h.Misses != 0 {
+			fmt.Fprintf(&b, "  skipped %d times: %s\n", h.Misses, h.Name)
+		}
+	}
 	for _, c := range tr.corrections {
 		h := &c.Hold
 		fmt.Fprintf(&b, "  difference %d: ns %d %s %s:%d -> %s %s %s by %s/%d\n", c.Was, h.NetNS, h.Proto, h.Src, h.Port, h.Dst, h.Path, h.State, h.Owner.Comm, h.Owner.PID)
@@ -22,13 +34,12 @@ func (tr *trace) amiss() string {
 	return b.String()
 }
 
-// unseen is how many events the kernel showed to no hook, such as one that came where both
-// instances of it were at work in somebody's storm; skips are excused by nobody else's storm on a machine
-// of our own. Of what it hides some may be taken for a fault of ours, but never more than is
-// known to be hidden.
+// unseen is how many events the kernel showed to no hook, such as those of a softirq that came
+// where both instances of it were at work, the first in a task that waits for the CPU. Of what
+// it hides some may be taken for a fault of ours, but never more than is known to be hidden.
 func (tr *trace) unseen() (events uint64) {
 	for _, r := range tr.all(func(r *told) bool { return r.Type == lifetime.Lost }) {
-		if r.Lost.Where == "hidden" || r.Lost.Where == "recursion" && os.Getenv(ownMachine) != "1" {
+		if r.Lost.Where == "hidden" || r.Lost.Where == "recursion" {
 			events += r.Lost.Events
 		}
 	}
