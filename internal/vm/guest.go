@@ -166,6 +166,7 @@ var younger = []struct{ need, since string }{
 	{"the tracepoint sock_send_length", "6.3"},
 	{"IP_LOCAL_PORT_RANGE", "6.3"},
 	{"a kernel that lists bound sockets", "6.8"},
+	{"a socket and its mini-socket with one cookie", "5.12"},
 }
 
 // lacks names what cannot be in a guest, so that tests that need it may be skipped. Any
