@@ -142,7 +142,8 @@ func (w *worker) opFork() {
 			files = append(files, uintptr(s.fd))
 		}
 	}
-	pid, err := syscall.ForkExec("/bin/cat", []string{"cat"}, &syscall.ProcAttr{Files: files})
+	env := []string{heirEnv + "=1", "GOMAXPROCS=1"}
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"chaos-heir"}, &syscall.ProcAttr{Files: files, Env: env})
 	if err != nil {
 		w.fault("fork", err)
 		_ = unix.Close(input[1])

@@ -12,6 +12,7 @@ package chaos
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,14 @@ const (
 // roleEnv says that this process is a worker, and gives it its orders.
 const roleEnv = "PORTTRACE_CHAOS_WORKER"
 
+// heirEnv says that this process is a worker's child, and lives as long as its standard input.
+const heirEnv = "PORTTRACE_CHAOS_HEIR"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(heirEnv) != "" {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
 	if orders, ok := os.LookupEnv(roleEnv); ok {
 		os.Unsetenv(roleEnv)
 		if err := work(orders); err != nil {
