@@ -38,10 +38,10 @@ endif
 # The same tests on other kernels: Debian's, in QEMU with software emulation, with each
 # hook set. Needs no root but qemu-system-x86 and qemu-system-arm. KERNEL=6.12 (or newest,
 # or a list with commas), ARCH=arm64, HOOKS=stable, PACKAGE=scenario and RUN=TestName
-# narrow it; BOOT=preempt=full is for the kernels. COMMAND='porttrace doctor' runs that
-# there instead. Kernels are fetched once.
+# narrow it; BOOT=preempt=full is for the kernels, CPUS=2 for the guests.
+# COMMAND='porttrace doctor' runs that there instead. Kernels are fetched once.
 test-vm:
-	@go run ./internal/vm $(foreach o,KERNEL ARCH HOOKS PACKAGE RUN BOOT COMMAND,$(if $($o),-$(vm_$o) '$($o)')) $(VM)
+	@go run ./internal/vm $(foreach o,KERNEL ARCH HOOKS PACKAGE RUN BOOT CPUS COMMAND,$(if $($o),-$(vm_$o) '$($o)')) $(VM)
 
 vm_KERNEL := kernel
 vm_ARCH := arch
@@ -49,6 +49,7 @@ vm_HOOKS := hooks
 vm_PACKAGE := package
 vm_RUN := run
 vm_BOOT := boot
+vm_CPUS := cpus
 vm_COMMAND := command
 
 # Random sockets and real clients for an hour (SOAK=10m: less), with the kernel's tables as

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,10 +42,15 @@ type guest struct {
 	run      string   // -test.run; "": all
 	command  []string // run in place of the packages' tests, if any
 	boot     string   // arguments of the kernel
+	cpus     int
 }
 
 func (g *guest) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s %s", g.kernel.version, g.kernel.arch, g.hooks, g.boot))
+	name := fmt.Sprintf("%s %s %s", g.kernel.version, g.kernel.arch, g.hooks)
+	if g.cpus > 1 {
+		name += fmt.Sprintf(" %d CPUs", g.cpus)
+	}
+	return strings.TrimSpace(name + " " + g.boot)
 }
 
 // lab is what all guests share.
@@ -69,13 +75,13 @@ func (l *lab) boot(ctx context.Context, g *guest) (console []byte, cpu time.Dura
 	m := machines[g.kernel.arch]
 	args := append([]string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
-		// Software emulation on one CPU, where a guest's clock counts its instructions
-		// and leaps over the time it would sleep: a busy host makes a guest slower to
-		// watch but not slower by its own clock, which is what tests measure with. It
-		// stands still while the guest is suspended, so the alarm that ends this is by
-		// the host's.
+		// Software emulation on one of the host's CPUs, where a guest's clock counts its
+		// instructions and leaps over the time it would sleep: a busy host makes a guest
+		// slower to watch but not slower by its own clock, which is what tests measure
+		// with. It stands still while the guest is suspended, so the alarm that ends this
+		// is by the host's.
 		"-accel", "tcg,thread=single", "-icount", "shift=1,sleep=off", "-rtc", "clock=host",
-		"-smp", "1", "-m", "1024", "-serial", "stdio", "-kernel", g.kernel.image, "-initrd", name,
+		"-smp", strconv.Itoa(g.cpus), "-m", "1024", "-serial", "stdio", "-kernel", g.kernel.image, "-initrd", name,
 		"-append", "console=" + m.console + " quiet panic=-1 mitigations=off " + g.boot,
 	}, m.args...)
 	qemu := exec.CommandContext(ctx, m.qemu, args...)

@@ -107,7 +107,7 @@ func (o options) guests(ctx context.Context, notice func(string, ...any)) ([]*gu
 			return nil, err
 		}
 		for i, hooks := range o.hooks {
-			g := &guest{kernel: k, hooks: hooks, run: o.run, command: o.command, boot: o.boot}
+			g := &guest{kernel: k, hooks: hooks, run: o.run, command: o.command, boot: o.boot, cpus: o.cpus}
 			for _, p := range o.packages {
 				if p.hooks || i == 0 {
 					g.packages = append(g.packages, p)

@@ -20,6 +20,7 @@ type options struct {
 	timeout  time.Duration
 	command  []string // what is run in place of tests
 	boot     string   // arguments of the kernels
+	cpus     int      // of each guest, emulated by one thread
 	verbose  bool
 }
 
@@ -38,8 +39,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&o.run, "run", "", "only the tests that match this `expression`, as for go test")
 	set.StringVar(&instead, "command", "", "run this `command`, such as \"porttrace doctor\", in place of tests, and print what it says")
 	set.StringVar(&o.boot, "boot", "", "boot kernels with these `arguments`, too, such as preempt=full")
+	set.IntVar(&o.cpus, "cpus", 1, "`CPUs` of each guest, which take turns on one of the host's")
 	set.BoolVar(&o.verbose, "v", false, "print all that guests say, too")
-	set.IntVar(&o.parallel, "parallel", 2, "`guests` at a time, each with one CPU")
+	set.IntVar(&o.parallel, "parallel", 2, "`guests` at a time, each on one of the host's CPUs")
 	set.DurationVar(&o.timeout, "timeout", 20*time.Minute, "a guest's `time`, after which it has failed")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -52,6 +54,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("%w: unexpected argument %q", errUsage, set.Arg(0))
 	case o.parallel < 1:
 		return o, fmt.Errorf("%w: -parallel %d: must be 1 or more", errUsage, o.parallel)
+	case o.cpus < 1:
+		return o, fmt.Errorf("%w: -cpus %d: must be 1 or more", errUsage, o.cpus)
 	case arch != "" && machines[arch].qemu == "":
 		return o, fmt.Errorf("%w: -arch %q: must be amd64 or arm64", errUsage, arch)
 	case hooks != "" && hooks != "auto" && !slices.Contains(hookSets, hooks):
