@@ -65,9 +65,9 @@ static __always_inline int bound(struct bpf_sock *ctx)
 	return 1;
 }
 
-static __always_inline struct listener listener_at(struct sock *sk, bool btf)
+static __always_inline struct netns_port port_at(struct sock *sk, bool btf)
 {
-	struct listener at = {
+	struct netns_port at = {
 		.netns = read_netns(&sk->__sk_common, btf),
 		.port = READ(&sk->__sk_common, skc_num),
 	};
@@ -75,7 +75,7 @@ static __always_inline struct listener listener_at(struct sock *sk, bool btf)
 	return at;
 }
 
-static __always_inline void note_listener_at(const struct listener *at)
+static __always_inline void note_listener_at(const struct netns_port *at)
 {
 	__u8 yes = 1;
 
@@ -84,7 +84,7 @@ static __always_inline void note_listener_at(const struct listener *at)
 
 static __always_inline void note_listener(struct sock *sk, bool btf)
 {
-	struct listener at = listener_at(sk, btf);
+	struct netns_port at = port_at(sk, btf);
 
 	note_listener_at(&at);
 }

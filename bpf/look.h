@@ -50,7 +50,7 @@ static __always_inline bool is_connecting(struct sock *sk, bool btf)
  * (sk_clone_lock). So does a listener that was disconnected and connects: its path tells. */
 static __always_inline bool is_accepted(struct sock *sk, bool btf, __u8 path)
 {
-	struct listener at = listener_at(sk, btf);
+	struct netns_port at = port_at(sk, btf);
 
 	if (READ(sk, sk_protocol) != IPPROTO_TCP || READ(&sk->__sk_common, skc_state) == TCP_LISTEN ||
 	    path == PATH_EXPLICIT || path == PATH_CONNECT)

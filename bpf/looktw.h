@@ -5,18 +5,20 @@
 #include "timewait.h"
 
 /* Before 6.18 a mini-socket does not tell a listener's child from the rest but for
- * connect()'s own buckets; a port outside the range, or with a listener, was accepted. */
+ * connect()'s own buckets; a port outside the range, or with a listener, was accepted. What
+ * was bound by number it does not tell at all. */
 static __always_inline __u8 tw_path_of(struct inet_timewait_sock *tw, struct hold *h)
 {
 	struct inet_timewait_sock___since_6_18 *new = (void *)tw;
-	struct listener at = { .netns = h->netns, .port = h->port };
+	struct netns_port at = { .netns = h->netns, .port = h->port };
 
 	if (bpf_core_field_exists(new->tw_connect_bind) &&
 	    BPF_CORE_READ_BITFIELD_PROBED(new, tw_connect_bind))
 		return PATH_CONNECT;
 	if (BPF_CORE_READ(tw, tw_tb, fastreuse) == -1)
 		return PATH_CONNECT;
-	if (bpf_map_lookup_elem(&listeners, &at))
+	if (bpf_map_lookup_elem(&listeners, &at) ||
+	    bpf_map_lookup_elem(&strangers, &at))
 		return PATH_EXPLICIT;
 	if (in_netns_range(BPF_CORE_READ(tw, __tw_common.skc_net.net), h->port))
 		return PATH_UNKNOWN;
@@ -39,16 +41,15 @@ static __always_inline bool is_same(struct sock *sk, __u64 cookie)
 }
 
 /* The socket that left this mini-socket, if nobody saw it go: the hold goes on. */
-static __always_inline struct life *bereaved(const struct hold *h)
+static __always_inline struct life *bereaved(__u64 cookie, __u16 port)
 {
-	__u64 cookie = h->cookie;
 	struct life *life = bpf_map_lookup_elem(&sockets, &cookie);
 	struct sock *sk;
 
-	if (!life || life->phase != PHASE_HELD || life->hold.port != h->port)
+	if (!life || life->phase != PHASE_HELD || life->hold.port != port)
 		return NULL;
 	sk = (struct sock *)life->sk;
-	if (is_same(sk, cookie) && BPF_CORE_READ(sk, __sk_common.skc_num) == h->port)
+	if (is_same(sk, cookie) && BPF_CORE_READ(sk, __sk_common.skc_num) == port)
 		return NULL;
 	return life;
 }
@@ -71,8 +72,11 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 	h->port = skc->skc_num;
 	read_src(h, skc, true);
 	read_dst(h, skc, true);
-	h->path = tw_path_of(tw, h);
-	if (h->path == PATH_EXPLICIT || !wants_port(h->port) || !wants_hold(h))
+	if (!wants_port(h->port) || !wants_hold(h))
+		return;
+	left = read_tw_key(&key, tw) ? bereaved(key.cookie, h->port) : NULL;
+	h->path = left ? left->hold.path : tw_path_of(tw, h);
+	if (!left && h->path == PATH_EXPLICIT)
 		return;
 	h->cookie = by_address ? (__u64)address_of(skc) : bpf_get_socket_cookie(skc);
 	if (!is_due(h->cookie))
@@ -85,7 +89,6 @@ static __always_inline void take_in_tw(struct bpf_iter_meta *meta, struct inet_t
 	h->state = read_substate(tw);
 	if (!read_tw_key(&key, tw))
 		return;
-	left = bereaved(h);
 	if (left) {
 		*h = left->hold;
 		enter(h, read_substate(tw), now);

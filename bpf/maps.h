@@ -173,21 +173,33 @@ struct {
 	__type(value, __u8);
 } udp_calls SEC(".maps");
 
-/* Ports that have or had a listener, per namespace, written by listening(), tcp_searched()
- * and by look_tcp (listeners come first; a mini-socket out of the range had one), read by the looks to tell accepted sockets and their
- * mini-sockets from those that hold a port. Full: the oldest goes, and what it accepted
- * may be taken for a hold. */
-struct listener {
+struct netns_port {
 	__u32 netns;
 	__u32 port;
 };
 
+/* Ports that have or had a listener, written by listening(), tcp_searched() and by
+ * look_tcp (listeners come first; a mini-socket out of the range had one), read by the
+ * looks to tell accepted sockets and their mini-sockets from those that hold a port.
+ * Full: the oldest goes, and what it accepted may be taken for a hold. */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 14);
-	__type(key, struct listener);
+	__type(key, struct netns_port);
 	__type(value, __u8);
 } listeners SEC(".maps");
+
+/* Ports of the range whose sockets left a mini-socket and were followed by nobody, which
+ * was right: accepted, or bound by number where that is not wanted. Written as the
+ * mini-socket comes, read by the looks, which could take it for one that was missed. Full:
+ * the oldest goes, and a look may do so. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, struct netns_port);
+	__type(value, __u8);
+} strangers SEC(".maps");
 
 /* Owners of MPTCP sockets by the address of their first subflow, written by
  * look_files, read by look_tcp. Full: the oldest goes, and that owner stays unknown.

@@ -100,6 +100,8 @@ static __always_inline void tw_birth(struct inet_timewait_sock *tw, struct sock 
 	struct tw_key key = {};
 	__u64 now;
 
+	if (!life)
+		note_stranger(sk);
 	if (!life || life->phase != PHASE_HELD || !read_tw_key(&key, tw))
 		return;
 	now = bpf_ktime_get_boot_ns();

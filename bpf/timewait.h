@@ -313,11 +313,30 @@ static __always_inline bool hand_over(struct sock *sk, struct life *life, bool k
 	return true;
 }
 
+/* Nobody follows this socket, and it leaves a mini-socket, which will not tell why: it was
+ * bound by number, or accepted (its listener's backlog tells), be it on a port that has no
+ * listener, as transparent proxies do. */
+static __always_inline void note_stranger(struct sock *sk)
+{
+	struct netns_port at = {
+		.netns = read_netns(&sk->__sk_common, true),
+		.port = bpf_ntohs(read_sport(sk)), /* skc_num may be put back */
+	};
+	__u8 yes = 1;
+
+	if (is_explicit(sk, true) ? want_explicit : !sk->sk_max_ack_backlog)
+		return;
+	if (in_netns_range(sk->__sk_common.skc_net.net, at.port) &&
+	    !bpf_map_lookup_elem(&strangers, &at))
+		bpf_map_update_elem(&strangers, &at, &yes, BPF_ANY);
+}
+
 /* A socket nobody traces went: its mini-socket, if it has a cookie, is not ours. */
 static __always_inline void disown(struct sock *sk)
 {
 	struct tw_key key = {};
 
+	note_stranger(sk);
 	if (!sk->__sk_common.skc_cookie.counter)
 		return;
 	key_of_socket(&key, sk);

@@ -101,7 +101,7 @@ type bpfLife struct {
 	}
 }
 
-type bpfListener struct {
+type bpfNetnsPort struct {
 	_     structs.HostLayout
 	Netns uint32
 	Port  uint32
@@ -190,6 +190,7 @@ const (
 	bpfMapScratches            = "scratches"
 	bpfMapSearches             = "searches"
 	bpfMapSockets              = "sockets"
+	bpfMapStrangers            = "strangers"
 	bpfMapStrays               = "strays"
 	bpfMapSubflows             = "subflows"
 	bpfMapSwitchedTasks        = "switched_tasks"
@@ -413,6 +414,7 @@ type bpfMapSpecs struct {
 	Scratches     *ebpf.MapSpec `ebpf:"scratches"`
 	Searches      *ebpf.MapSpec `ebpf:"searches"`
 	Sockets       *ebpf.MapSpec `ebpf:"sockets"`
+	Strangers     *ebpf.MapSpec `ebpf:"strangers"`
 	Strays        *ebpf.MapSpec `ebpf:"strays"`
 	Subflows      *ebpf.MapSpec `ebpf:"subflows"`
 	SwitchedTasks *ebpf.MapSpec `ebpf:"switched_tasks"`
@@ -480,6 +482,7 @@ type bpfMaps struct {
 	Scratches     *ebpf.Map `ebpf:"scratches"`
 	Searches      *ebpf.Map `ebpf:"searches"`
 	Sockets       *ebpf.Map `ebpf:"sockets"`
+	Strangers     *ebpf.Map `ebpf:"strangers"`
 	Strays        *ebpf.Map `ebpf:"strays"`
 	Subflows      *ebpf.Map `ebpf:"subflows"`
 	SwitchedTasks *ebpf.Map `ebpf:"switched_tasks"`
@@ -497,6 +500,7 @@ func (m *bpfMaps) Close() error {
 		m.Scratches,
 		m.Searches,
 		m.Sockets,
+		m.Strangers,
 		m.Strays,
 		m.Subflows,
 		m.SwitchedTasks,

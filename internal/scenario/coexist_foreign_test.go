@@ -49,7 +49,7 @@ func (f foreign) load(t *testing.T) *ebpf.Program {
 	return loadForeign(t, typ, f.at, ins)
 }
 
-func loadForeign(t *testing.T, typ ebpf.ProgramType, at ebpf.AttachType, ins asm.Instructions) *ebpf.Program {
+func loadForeign(t testing.TB, typ ebpf.ProgramType, at ebpf.AttachType, ins asm.Instructions) *ebpf.Program {
 	t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "foreign", Type: typ, AttachType: at, License: "GPL", Instructions: ins})
 	if err != nil {

@@ -54,6 +54,57 @@ func TestExplicitIsNotReported(t *testing.T) {
 	})
 }
 
+// Nor is what one leaves in TIME_WAIT, which looks like any other's, on a port of the range
+// too, whether the trace saw the bind, the connect, or neither.
+func TestExplicitIsNotReportedInTimeWait(t *testing.T) {
+	inFamilies(t, func(t *testing.T, addr netip.Addr) {
+		p := tcpSite(t, addr)
+		reachable(t, p.ns)
+		bound, joined := bindInRange(p, 50000), bindInRange(p, 50100)
+		conns := p.joinAll(joined)
+		tr := start(t, withStates())
+		conns = append(conns, p.joinAll(append(bound, bindInRange(p, 50200)...))...)
+		var wants []want
+		for i, c := range conns {
+			w := wantOf(c, event.Explicit, event.TimeWait)
+			c.sock.close()
+			if i%2 == 0 {
+				w.state = event.FinWait2
+			} else {
+				c.peer.close()
+			}
+			wants = append(wants, w)
+		}
+		await(t, "leftovers", func() bool { return kernelSet(t, p.ns) == wantSet(wants) })
+		tr.stop()
+		tr.wait(0, "held at the start", in(p.ns, lifetime.HeldAtStart))
+		tr.wait(0, "found by the audit", in(p.ns, lifetime.Assign))
+		tr.wait(0, "holds at the end", in(p.ns, lifetime.HeldAtEnd))
+	})
+}
+
+// bindInRange binds a crowd by number.
+func bindInRange(p *site, first uint16) []*sock {
+	p.t.Helper()
+	socks := make([]*sock, crowd)
+	for i := range socks {
+		socks[i] = tcpSock(p.t, p.ns, p.addr)
+		socks[i].mustBind(netip.AddrPortFrom(p.addr, first+uint16(i)))
+	}
+	return socks
+}
+
+// joinAll connects sockets to the site's server.
+func (p *site) joinAll(socks []*sock) []conn {
+	p.t.Helper()
+	conns := make([]conn, len(socks))
+	for i, c := range socks {
+		c.mustConnect(p.at)
+		conns[i] = p.joined(c)
+	}
+	return conns
+}
+
 func TestExplicitOption(t *testing.T) {
 	inFamilies(t, func(t *testing.T, addr netip.Addr) {
 		options := withStates()

@@ -171,6 +171,7 @@ var younger = []struct{ need, since string }{
 	{"MPTCP", "5.18"}, // off in Debian's cloud kernel of 5.10
 	{"the tracepoint sock_send_length", "6.3"},
 	{"IP_LOCAL_PORT_RANGE", "6.3"},
+	{"programs where packets enter", "6.6"},
 	{"a kernel that lists bound sockets", "6.8"},
 	{"a socket and its mini-socket with one cookie", "5.12"},
 }
