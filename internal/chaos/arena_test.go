@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -27,9 +28,13 @@ var settings = map[string]string{
 	"ipv4/tcp_synack_retries":  "1",
 	"ipv4/tcp_tw_reuse":        "1",
 	"ipv4/ip_local_port_range": wideRange,
+
+	"ipv4/ip_local_reserved_ports": fmt.Sprintf("%d-%d", explicitFirst, firstEphemeral-1),
 }
 
-const wideRange = "32768 60999"
+// wideRange has the ports that workers ask for by number in it: a mini-socket of such a port
+// looks like any other's.
+var wideRange = fmt.Sprintf("%d 60999", explicitFirst)
 
 // open makes an arena's namespace and workers, which are quiet.
 func (r *run) open(a *arena) {

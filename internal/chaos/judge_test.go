@@ -14,8 +14,8 @@ import (
 	"porttrace/internal/sockdiag"
 )
 
-// firstEphemeral is below any ip_local_port_range of a run, and above all ports that
-// are asked for by number.
+// firstEphemeral is below any port that the kernel chooses in a run, and above all that are
+// asked for by number.
 const firstEphemeral = 30000
 
 // census counts the lines of a table.

@@ -56,7 +56,7 @@ type worker struct {
 // maxLive bounds the sockets of a worker.
 const maxLive = 200
 
-// Ports asked for by number lie outside of any ip_local_port_range of a run.
+// Ports asked for by number are none that the kernel chooses in a run.
 const (
 	serverPort    = 7000 // + slot
 	fullPort      = 7100 // + slot
