@@ -190,7 +190,7 @@ struct {
 	__type(value, __u8);
 } listeners SEC(".maps");
 
-/* Ports of the range whose sockets left a mini-socket and were followed by nobody, which
+/* Ports whose sockets left a mini-socket and were followed by nobody, which
  * was right: accepted, or bound by number where that is not wanted. Written as the
  * mini-socket comes, read by the looks, which could take it for one that was missed. Full:
  * the oldest goes, and a look may do so. */

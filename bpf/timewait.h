@@ -326,8 +326,8 @@ static __always_inline void note_stranger(struct sock *sk)
 
 	if (is_explicit(sk, true) ? want_explicit : !sk->sk_max_ack_backlog)
 		return;
-	if (in_netns_range(sk->__sk_common.skc_net.net, at.port) &&
-	    !bpf_map_lookup_elem(&strangers, &at))
+	/* be it out of the range, which may grow */
+	if (!bpf_map_lookup_elem(&strangers, &at))
 		bpf_map_update_elem(&strangers, &at, &yes, BPF_ANY);
 }
 
