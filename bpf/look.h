@@ -99,6 +99,15 @@ static __always_inline void refused(void)
 		__sync_fetch_and_add(&refusals, 1);
 }
 
+/* Since 6.18 sockets and mini-sockets tell if connect() chose their port. Before, their
+ * bucket tells if connect() made that, which what a listener accepts may share. */
+static __always_inline bool tells_connect(void)
+{
+	struct inet_timewait_sock___since_6_18 *tw = NULL;
+
+	return bpf_core_field_exists(tw->tw_connect_bind);
+}
+
 /* How a socket older than the trace came to its port, as far as it shows. */
 static __always_inline __u8 path_of(struct sock *sk, bool btf)
 {
@@ -112,7 +121,7 @@ static __always_inline __u8 path_of(struct sock *sk, bool btf)
 	if (locks & SOCK_CONNECT_BIND)
 		return PATH_CONNECT;
 	bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
-	if (bucket && BPF_CORE_READ(bucket, fastreuse) == -1)
+	if (!tells_connect() && bucket && BPF_CORE_READ(bucket, fastreuse) == -1)
 		return PATH_CONNECT;
 	if (READ(&sk->__sk_common, skc_state) == TCP_LISTEN && !(locks & SOCK_BINDADDR_LOCK))
 		return PATH_UNKNOWN; /* bind(0) or listen() alone */

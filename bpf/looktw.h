@@ -4,21 +4,20 @@
 #include "look.h"
 #include "timewait.h"
 
-/* Before 6.18 a mini-socket does not tell a listener's child from the rest but for
- * connect()'s own buckets; a port outside the range, or with a listener, was accepted. What
- * was bound by number it does not tell at all. */
+/* A port outside the range, or with a listener, was accepted. What was bound by number a
+ * mini-socket does not tell. */
 static __always_inline __u8 tw_path_of(struct inet_timewait_sock *tw, struct hold *h)
 {
 	struct inet_timewait_sock___since_6_18 *new = (void *)tw;
 	struct netns_port at = { .netns = h->netns, .port = h->port };
 
-	if (bpf_core_field_exists(new->tw_connect_bind) &&
-	    BPF_CORE_READ_BITFIELD_PROBED(new, tw_connect_bind))
+	if (tells_connect() && BPF_CORE_READ_BITFIELD_PROBED(new, tw_connect_bind))
 		return PATH_CONNECT;
-	if (BPF_CORE_READ(tw, tw_tb, fastreuse) == -1)
+	if (bpf_map_lookup_elem(&strangers, &at))
+		return PATH_EXPLICIT;
+	if (!tells_connect() && BPF_CORE_READ(tw, tw_tb, fastreuse) == -1)
 		return PATH_CONNECT;
-	if (bpf_map_lookup_elem(&listeners, &at) ||
-	    bpf_map_lookup_elem(&strangers, &at))
+	if (bpf_map_lookup_elem(&listeners, &at))
 		return PATH_EXPLICIT;
 	if (in_netns_range(BPF_CORE_READ(tw, __tw_common.skc_net.net), h->port))
 		return PATH_UNKNOWN;

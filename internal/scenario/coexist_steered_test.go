@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -87,13 +88,17 @@ func (p *site) steer() {
 	p.t.Cleanup(func() { at.Close() })
 }
 
-// A proxy for many ports accepts on some that nobody is bound to. That is no hold either, nor is
-// what is left of it in TIME_WAIT.
+// A proxy for many ports accepts on some that nobody is bound to, or that connect() chose. That
+// is no hold either, nor is what is left of it in TIME_WAIT.
 func TestAcceptedForAnother(t *testing.T) {
 	p := tcpSite(t, v4)
 	reachable(t, p.ns)
 	p.steer()
 	tr := start(t, withStates())
+	p.ns.Sysctl(t, "ipv4/ip_local_port_range", fmt.Sprintf("%d %d", steered, steered))
+	connectBlocking(p)
+	p.ns.Sysctl(t, "ipv4/ip_local_port_range", "32768 60999")
+	p.ns.Sysctl(t, "ipv4/ip_local_reserved_ports", fmt.Sprintf("%d-%d", steered, steered+crowd-1))
 	conns := make([]conn, crowd)
 	for i := range conns {
 		c := tcpSock(t, p.ns, p.addr)
@@ -113,5 +118,5 @@ func TestAcceptedForAnother(t *testing.T) {
 		return n == crowd
 	})
 	tr.stop()
-	tr.wait(crowd, "assigns: the clients", in(p.ns, lifetime.Assign))
+	tr.wait(crowd+1, "assigns: the clients", in(p.ns, lifetime.Assign))
 }
