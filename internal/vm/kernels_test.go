@@ -118,7 +118,7 @@ func TestLibraries(t *testing.T) {
 
 func TestLacks(t *testing.T) {
 	for version, want := range map[string]string{
-		"6.1.192": "the tracepoint sock_send_length;IP_LOCAL_PORT_RANGE;a kernel that lists bound sockets",
+		"6.1.192": "the tracepoint sock_send_length;IP_LOCAL_PORT_RANGE;programs where packets enter;a kernel that lists bound sockets",
 		"6.12.1":  "",
 	} {
 		g := &guest{kernel: &kernel{version: version, arch: "amd64"}}
