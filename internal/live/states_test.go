@@ -28,9 +28,9 @@ func TestOnlyFailuresOfTCPWantStates(t *testing.T) {
 func TestStormWantsStatesOnceASecond(t *testing.T) {
 	var r refresher
 	looks := map[uint32]int{}
-	for now := time.Duration(0); now < 5*time.Second; now += time.Millisecond {
+	for passed := time.Duration(0); passed < 5*time.Second; passed += time.Millisecond {
 		for netns := range uint32(3) {
-			if r.isWanted(failure(netns, event.TCP, in(now))) {
+			if r.isWanted(failure(netns, event.TCP, in(passed))) {
 				looks[netns]++
 			}
 		}

@@ -25,9 +25,9 @@ func enteredFinWait2(netns uint32, at ktime.Time) *event.Event {
 // looks returns when places come due while time passes as the source lets it.
 func looks(u *unseen, until time.Duration) map[place][]time.Duration {
 	found := map[place][]time.Duration{}
-	for now := time.Duration(0); now <= until; now += pollInterval {
-		for at := range u.due(in(now)) {
-			found[at] = append(found[at], now)
+	for passed := time.Duration(0); passed <= until; passed += pollInterval {
+		for at := range u.due(in(passed)) {
+			found[at] = append(found[at], passed)
 		}
 	}
 	return found

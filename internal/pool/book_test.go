@@ -16,11 +16,11 @@ func TestPoolsOverAQuarterAreReportedEveryTenSeconds(t *testing.T) {
 	d.assign(after(time.Second), 250, 40000, connectTo(server))
 	d.assign(after(time.Second), 249, 40000, connectTo(server2))
 	var at []ktime.Wall
-	for now := time.Duration(0); now <= 30*time.Second; now += 20 * time.Millisecond {
-		if d.NeedsStates(after(now)) != (now > 0 && now%Interval == 0) {
-			t.Errorf("after %v: fresh states are needed: %t", now, !(now%Interval == 0))
+	for passed := time.Duration(0); passed <= 30*time.Second; passed += 20 * time.Millisecond {
+		if d.NeedsStates(after(passed)) != (passed > 0 && passed%Interval == 0) {
+			t.Errorf("after %v: fresh states are needed: %t", passed, !(passed%Interval == 0))
 		}
-		d.Report(after(now), d.next)
+		d.Report(after(passed), d.next)
 		for _, r := range d.told {
 			if r.Type != lifetime.Pool {
 				continue
@@ -96,10 +96,10 @@ func TestBurstsGiveOnePoolASecond(t *testing.T) {
 	d := newDesk(t, true)
 	d.held.add(1000, 40000, connectTo(server))
 	at := map[Key][]ktime.Wall{}
-	for now := time.Duration(0); now < 5*time.Second; now += time.Millisecond {
+	for passed := time.Duration(0); passed < 5*time.Second; passed += time.Millisecond {
 		for _, to := range []Key{keyTo(server), keyTo(server2)} {
 			d.told = nil
-			d.fail(after(now), noPortTo(to.Dst))
+			d.fail(after(passed), noPortTo(to.Dst))
 			if d.told[0].Type != lifetime.Failure {
 				t.Fatal("the failure itself must come first")
 			}
@@ -107,7 +107,7 @@ func TestBurstsGiveOnePoolASecond(t *testing.T) {
 				at[to] = append(at[to], r.Time)
 			}
 		}
-		d.Report(after(now), d.next)
+		d.Report(after(passed), d.next)
 	}
 	for to, times := range at {
 		if len(times) != 5 {

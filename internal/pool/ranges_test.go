@@ -95,13 +95,13 @@ func TestNamespaceThatCannotBeEnteredIsTriedEverLessOften(t *testing.T) {
 	c := &clock{time.Unix(1, 0)}
 	r := &Ranges{now: c.now, known: map[uint32]*remembered{}}
 	var tries []time.Duration
-	for now := time.Duration(0); now < 10*time.Second; now += time.Millisecond {
-		c.at = time.Unix(1, 0).Add(now)
+	for passed := time.Duration(0); passed < 10*time.Second; passed += time.Millisecond {
+		c.at = time.Unix(1, 0).Add(passed)
 		if r.Get(1, 0) != nil {
 			t.Fatal("namespace 1 has a range")
 		}
 		if r.known[1].read.Equal(c.at) {
-			tries = append(tries, now)
+			tries = append(tries, passed)
 		}
 	}
 	if len(tries) < 10 || len(tries) > 20 || tries[1] != fresh || tries[len(tries)-1]-tries[len(tries)-2] != retry {

@@ -34,23 +34,14 @@ const loopback = 1
 func (p *site) steer() {
 	p.t.Helper()
 	port := inNetOrder(p.at.Port())
-	prog := loadForeign(p.t, ebpf.SchedCLS, ebpf.AttachTCXIngress, asm.Instructions{
-		asm.Mov.Reg(asm.R6, asm.R1),
-		asm.Mov.Imm(asm.R2, tcpFlags),
-		asm.Mov.Reg(asm.R3, asm.RFP),
-		asm.Add.Imm(asm.R3, -1),
-		asm.Mov.Imm(asm.R4, 1),
-		asm.FnSkbLoadBytes.Call(),
-		asm.JNE.Imm(asm.R0, 0, "pass"),
+	ins := asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}
+	ins = append(ins, loadPacket(tcpFlags, 1)...)
+	ins = append(ins,
 		asm.LoadMem(asm.R2, asm.RFP, -1, asm.Byte),
 		asm.JNE.Imm(asm.R2, tcpSYN, "pass"),
-		asm.Mov.Reg(asm.R1, asm.R6),
-		asm.Mov.Imm(asm.R2, tcpDstPort),
-		asm.Mov.Reg(asm.R3, asm.RFP),
-		asm.Add.Imm(asm.R3, -2),
-		asm.Mov.Imm(asm.R4, 2),
-		asm.FnSkbLoadBytes.Call(),
-		asm.JNE.Imm(asm.R0, 0, "pass"),
+	)
+	ins = append(ins, loadPacket(tcpDstPort, 2)...)
+	ins = append(ins,
 		asm.LoadMem(asm.R2, asm.RFP, -2, asm.Half),
 		asm.HostTo(asm.BE, asm.R2, asm.Half),
 		asm.JLT.Imm(asm.R2, steered, "pass"),
@@ -75,7 +66,8 @@ func (p *site) steer() {
 		asm.FnSkRelease.Call(),
 		asm.Mov.Imm(asm.R0, 0).WithSymbol("pass"),
 		asm.Return(),
-	})
+	)
+	prog := loadForeign(p.t, ebpf.SchedCLS, ebpf.AttachTCXIngress, ins)
 	var at link.Link
 	var err error
 	p.ns.Do(func() {
@@ -86,6 +78,19 @@ func (p *site) steer() {
 		p.t.Fatalf("attaching a program that steers: %v", err)
 	}
 	p.t.Cleanup(func() { at.Close() })
+}
+
+// loadPacket puts bytes of the packet that R6 is about below the frame pointer.
+func loadPacket(offset, size int32) asm.Instructions {
+	return asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.R6),
+		asm.Mov.Imm(asm.R2, offset),
+		asm.Mov.Reg(asm.R3, asm.RFP),
+		asm.Add.Imm(asm.R3, -size),
+		asm.Mov.Imm(asm.R4, size),
+		asm.FnSkbLoadBytes.Call(),
+		asm.JNE.Imm(asm.R0, 0, "pass"),
+	}
 }
 
 // A proxy for many ports accepts on some that nobody is bound to, or that connect() chose. That
